@@ -41,7 +41,7 @@ def main():
     headers = os.path.join(sysconfig.get_path('include'), 'Python.h')
     answers = [importlib.util.find_spec('ensurepip'), os.path.exists(headers), imports_rclpy()]
     words = ['yes' if answer else 'no' for answer in answers]
-    version = '%d.%d' % sys.version_info[:2]
+    version = '.'.join(str(part) for part in sys.version_info[:2])
     print(sys.executable, version, *words, cuda_of_torch())
 
 
