@@ -1,0 +1,175 @@
+"""One microphone: stamped chunks of bytes in, utterances with their times out."""
+from dataclasses import dataclass
+from typing import Optional
+
+from parakeet_ros.audio.buffer import Waveform
+from parakeet_ros.audio.pcm import AudioFormat, Bytes, MIX_DOWN, PcmDecoder
+from parakeet_ros.audio.resample import Resampler
+from parakeet_ros.audio.segmenter import Segmenter, Utterance
+from parakeet_ros.audio.settings import SAMPLE_RATE_HZ, SegmenterConfig
+from parakeet_ros.audio.timeline import Timeline
+
+# Stamps jitter and clocks are slewed; further back than this the recording has been restarted.
+BACKWARD_TOLERANCE_NS = 100_000_000
+
+
+@dataclass(frozen=True)
+class StreamUtterance:
+    """
+    Hold an utterance and when it was said, in nanoseconds of the clock that stamps the audio.
+
+    :param speech_end_arrival_ns: when the chunk with the last sample of the speech arrived, on the
+        clock of the caller's `arrival_ns`; for figures of latency, nothing is decided by it.
+    """
+
+    utterance: Utterance
+    start_ns: int
+    end_ns: int
+    speech_start_ns: int
+    speech_end_ns: int
+    speech_end_arrival_ns: int
+
+    @property
+    def waveform(self) -> Waveform:
+        """Return the audio as float32 mono `[n_samples]` at 16 kHz."""
+        return self.utterance.waveform
+
+
+@dataclass(frozen=True)
+class StreamStatistics:
+    """Count what a stream has brought since it was made; resets do not clear it."""
+
+    chunks: int
+    seconds: float  # of audio
+    utterances: int
+    bad_samples: int  # not finite, taken as 0
+    clipped_samples: int
+    backward_stamps: int
+    level_db: float  # of the latest frame, dBFS
+    noise_floor_db: float  # dBFS
+
+
+class AudioStream:
+    """
+    Decode, resample and segment one stream, and keep its times.
+
+    A run of audio with consistent stamps is one stretch of samples from 0 on. A stamp that goes
+    backwards, as when a recording is played in a loop, ends the stretch: what was accepted is
+    flushed, everything is forgotten, and a new stretch begins with that chunk.
+    """
+
+    def __init__(self, audio_format: AudioFormat, channel: int = MIX_DOWN,
+                 config: Optional[SegmenterConfig] = None) -> None:
+        """
+        Prepare for audio of one format.
+
+        :raises AudioFormatError: when the format has no such channel.
+        """
+        self._format = audio_format
+        self._decoder = PcmDecoder(audio_format, channel)
+        self._resampler = Resampler(audio_format.sample_rate)
+        self._segmenter = Segmenter(config)
+        self._chunks = self._samples = self._utterances = self._backward_stamps = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the audio, its times and the background; keep format, settings and counts."""
+        self._decoder.reset()
+        self._resampler.reset()
+        self._segmenter.reset()
+        # In samples as they arrive, so that no rounding of a resampled position adds up.
+        self._stamps = Timeline(self._format.sample_rate)
+        self._arrivals = Timeline(self._format.sample_rate)
+        self._stretch_samples = 0
+        self._last_stamp_ns: Optional[int] = None
+
+    def set_config(self, config: SegmenterConfig) -> None:
+        """Change the settings, at once or when the utterance that is going on has ended."""
+        self._segmenter.set_config(config)
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether an utterance is going on, its hangover included."""
+        return self._segmenter.is_speaking
+
+    @property
+    def audio_format(self) -> AudioFormat:
+        """Format of the bytes."""
+        return self._format
+
+    @property
+    def statistics(self) -> StreamStatistics:
+        """Counts up to now."""
+        return StreamStatistics(
+            chunks=self._chunks,
+            seconds=self._samples / self._format.sample_rate,
+            utterances=self._utterances,
+            bad_samples=self._decoder.bad_samples,
+            clipped_samples=self._decoder.clipped_samples,
+            backward_stamps=self._backward_stamps,
+            level_db=self._segmenter.level_db,
+            noise_floor_db=self._segmenter.noise_floor_db)
+
+    def push(self, data: Bytes, stamp_ns: int,
+             arrival_ns: Optional[int] = None) -> list[StreamUtterance]:
+        """
+        Hear one chunk and return the utterances that it ended.
+
+        :param stamp_ns: time of the chunk's first sample.
+        :param arrival_ns: when the chunk arrived, on a steady clock; by default `stamp_ns`.
+        """
+        ended = self._restart_if_backwards(stamp_ns)
+        # A sample that the last chunk began and this one completes belongs to the last chunk.
+        first_sample = self._stretch_samples + (self._decoder.pending_bytes > 0)
+        self._stamps.anchor(first_sample, stamp_ns)
+        self._arrivals.anchor(first_sample, stamp_ns if arrival_ns is None else arrival_ns)
+        waveform = self._decoder.decode(data)
+        self._chunks += 1
+        self._samples += len(waveform)
+        self._stretch_samples += len(waveform)
+        ended += self._stamp(self._segmenter.process(self._resampler.process(waveform)))
+        if not self.is_speaking:
+            self._forget_times()
+        return ended
+
+    def flush(self) -> list[StreamUtterance]:
+        """End the stretch: return the utterance that is going on, if any, and start anew."""
+        utterances = self._segmenter.process(
+            self._resampler.process(self._decoder.decode(b''), last=True))
+        ended = self._stamp(utterances + self._segmenter.flush())
+        self.reset()
+        return ended
+
+    def _restart_if_backwards(self, stamp_ns: int) -> list[StreamUtterance]:
+        """Flush and start anew when the stamps have gone back; remember the stamp."""
+        ended: list[StreamUtterance] = []
+        last_ns = self._last_stamp_ns
+        if last_ns is not None and stamp_ns < last_ns - BACKWARD_TOLERANCE_NS:
+            self._backward_stamps += 1
+            ended = self.flush()
+        self._last_stamp_ns = stamp_ns
+        return ended
+
+    def _stamp(self, utterances: list[Utterance]) -> list[StreamUtterance]:
+        """Add the times to utterances."""
+        self._utterances += len(utterances)
+        return [StreamUtterance(
+            utterance=utterance,
+            start_ns=self._stamps.stamp_ns(self._input_sample(utterance.start_sample)),
+            end_ns=self._stamps.stamp_ns(self._input_sample(utterance.end_sample)),
+            speech_start_ns=self._stamps.stamp_ns(
+                self._input_sample(utterance.speech_start_sample)),
+            speech_end_ns=self._stamps.stamp_ns(self._input_sample(utterance.speech_end_sample)),
+            speech_end_arrival_ns=self._arrivals.chunk_stamp_ns(
+                self._input_sample(utterance.speech_end_sample - 1)),
+        ) for utterance in utterances]
+
+    def _input_sample(self, sample: int) -> int:
+        """Return the sample, as it arrived, at the position of a 16 kHz sample."""
+        return sample * self._format.sample_rate // SAMPLE_RATE_HZ
+
+    def _forget_times(self) -> None:
+        """Forget the chunks too old to hold the beginning of the next utterance."""
+        oldest = self._input_sample(max(0, self._segmenter.oldest_sample))
+        self._stamps.forget_before(oldest)
+        self._arrivals.forget_before(oldest)
