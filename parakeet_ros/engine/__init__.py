@@ -1,0 +1,20 @@
+"""Speech recognition engine: NVIDIA Parakeet inference in plain PyTorch, without ROS."""
+
+from .decoding import DecodingOptions
+from .errors import CheckpointError, DeviceError, UnsupportedModelError
+from .loading import load_model
+from .transcriber import Transcriber
+from .transcript import Timings, Token, Transcript, Word
+
+__all__ = [
+    'CheckpointError',
+    'DecodingOptions',
+    'DeviceError',
+    'Timings',
+    'Token',
+    'Transcriber',
+    'Transcript',
+    'UnsupportedModelError',
+    'Word',
+    'load_model',
+]

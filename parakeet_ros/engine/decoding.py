@@ -1,0 +1,162 @@
+"""
+Greedy TDT decoding by label looping (arXiv:2406.06220), as NeMo's ``greedy_batch`` does it.
+
+Two step functions advance a batch, tensors only: ``search_step`` looks at one encoder frame of
+every utterance that still seeks a token, ``predict_step`` shows the tokens found to the
+prediction network.  Neither looks at a value on the host, and on finished utterances both do
+nothing, so any number of them may be queued or captured before asking whether all are done.
+
+The semantics, from NeMo's ``tdt_label_looping.py``:
+
+- Token and duration are two argmaxes over raw logits.
+- Blank advances by its duration, but at least 1; the prediction network sees tokens only.
+- A token with duration 0 stays on its frame, where at most ``max_symbols`` tokens are emitted.
+- A token whose duration leads past the end is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .transducer import DecoderState, Transducer
+
+
+@dataclass(frozen=True)
+class DecodingOptions:
+    """What a caller may choose; None takes what the checkpoint says."""
+
+    max_symbols: int | None = None  # tokens on one encoder frame
+
+    def __post_init__(self) -> None:
+        if self.max_symbols is not None and self.max_symbols < 1:
+            raise ValueError(
+                f'max_symbols is {self.max_symbols}; give at least 1, or None for the '
+                "checkpoint's own limit"
+            )
+
+
+DEFAULT_OPTIONS = DecodingOptions()
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One utterance decoded; the three tuples run in parallel."""
+
+    tokens: tuple[int, ...]
+    frames: tuple[int, ...]  # encoder frame on which each token was emitted
+    durations: tuple[int, ...]  # predicted duration of each token, in encoder frames
+    score: float  # sum of the tokens' log-probabilities
+
+    @classmethod
+    def empty(cls) -> Hypothesis:
+        """Return the hypothesis of an utterance without speech."""
+        return cls((), (), (), 0.0)
+
+
+def greedy_decode(
+    transducer: Transducer,
+    encoded: Tensor,
+    lengths: Tensor,
+    options: DecodingOptions = DEFAULT_OPTIONS,
+) -> list[Hypothesis]:
+    """
+    Decode a padded batch.
+
+    :param encoded: encoder output ``[B, T, D]`` in the transducer's dtype.
+    :param lengths: valid encoder frames int64 ``[B]``.
+    :returns: ``B`` hypotheses, each the same as the utterance gets alone.
+    """
+    max_symbols = options.max_symbols or transducer.config.max_symbols
+    capacity = encoded.shape[1] * max_symbols
+    state = DecoderState.start(transducer, encoded, lengths, capacity)
+    while _any_active(state):
+        search_step(transducer, state, max_symbols)
+        while _any_searching(state):
+            search_step(transducer, state, max_symbols)
+        predict_step(transducer, state)
+    return _read_back(state)
+
+
+def search_step(transducer: Transducer, state: DecoderState, max_symbols: int) -> None:
+    """Look at one frame of every unfinished utterance without a pending token."""
+    searching = _searching(state)
+    frame = state.time.clamp(max=state.encoded.shape[1] - 1)
+    rows = torch.arange(frame.shape[0], device=frame.device)
+    logits = transducer.joint(state.encoded[rows, frame], state.prediction)
+    n_tokens_and_blank = transducer.config.vocab_size + 1
+    label = logits[:, :n_tokens_and_blank].argmax(1)
+    duration = state.durations[logits[:, n_tokens_and_blank:].argmax(1)]
+    is_blank = label == transducer.config.blank_id
+    found = searching & ~is_blank
+
+    log_probability = logits.gather(1, label[:, None])[:, 0] - logits.logsumexp(1)
+    state.score += torch.where(found, log_probability, 0.0)
+    _emit(state, found, label, frame, duration)
+
+    duration = torch.where(is_blank, duration.clamp(min=1), duration)
+    stuck = found & (duration == 0) & (state.n_on_frame >= max_symbols)
+    state.time += torch.where(searching, duration + stuck.long(), 0)
+    state.label.copy_(torch.where(searching, label, state.label))
+    state.pending |= found
+
+
+def predict_step(transducer: Transducer, state: DecoderState) -> None:
+    """Show each pending token to the prediction network."""
+    output, hidden, cell = transducer.prediction(state.label, state.hidden, state.cell)
+    prediction = transducer.joint.prediction(output)
+    pending = state.pending[:, None]
+    state.prediction.copy_(torch.where(pending, prediction, state.prediction))
+    state.hidden.copy_(torch.where(pending, hidden, state.hidden))
+    state.cell.copy_(torch.where(pending, cell, state.cell))
+    state.pending.zero_()
+
+
+def _emit(
+    state: DecoderState, found: Tensor, label: Tensor, frame: Tensor, duration: Tensor
+) -> None:
+    """Append the token of each row in ``found``; other rows write to the spare column."""
+    spare = state.tokens.shape[1] - 1
+    slot = torch.where(found, state.n_tokens, spare)[:, None]
+    state.tokens.scatter_(1, slot, label[:, None])
+    state.frames.scatter_(1, slot, frame[:, None])
+    state.token_durations.scatter_(1, slot, duration[:, None])
+    again = found & (frame == state.last_frame)
+    state.n_on_frame.copy_(
+        torch.where(again, state.n_on_frame + 1, torch.where(found, 1, state.n_on_frame))
+    )
+    state.last_frame.copy_(torch.where(found, frame, state.last_frame))
+    state.n_tokens += found.long()
+
+
+def _searching(state: DecoderState) -> Tensor:
+    """Return bool ``[B]``: frames left and no token found since the last prediction."""
+    return (state.time < state.lengths) & ~state.pending
+
+
+def _any_searching(state: DecoderState) -> bool:
+    """Ask the device whether an utterance still seeks its next token (synchronises)."""
+    return bool(_searching(state).any())
+
+
+def _any_active(state: DecoderState) -> bool:
+    """Ask the device whether an utterance has frames left (synchronises)."""
+    return bool((state.time < state.lengths).any())
+
+
+def _read_back(state: DecoderState) -> list[Hypothesis]:
+    """Copy the results to the host."""
+    counts = state.n_tokens.tolist()
+    longest = max(counts, default=0)
+    columns = [
+        buffer[:, :longest].tolist()
+        for buffer in (state.tokens, state.frames, state.token_durations)
+    ]
+    return [
+        Hypothesis(tuple(tokens[:n]), tuple(frames[:n]), tuple(durations[:n]), score)
+        for n, tokens, frames, durations, score in zip(
+            counts, *columns, state.score.tolist(), strict=True
+        )
+    ]

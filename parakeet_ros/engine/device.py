@@ -1,0 +1,58 @@
+"""Choosing the device and the number format, and checking that they are there."""
+
+from __future__ import annotations
+
+import torch
+
+from .errors import DeviceError
+
+_DTYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
+
+
+def resolve_device(name: str) -> torch.device:
+    """
+    Return the device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    :raises DeviceError: the name is another one, or the device is not there.
+    """
+    if name == 'auto':
+        name = 'cuda' if torch.cuda.is_available() else 'cpu'
+    if name == 'cpu':
+        return torch.device('cpu')
+    kind, _, index = name.partition(':')
+    if kind != 'cuda' or (name != 'cuda' and not (index.isascii() and index.isdecimal())):
+        raise DeviceError(f"unknown device '{name}'; give auto, cpu, cuda or cuda:N")
+    if not torch.cuda.is_available():
+        reason = ('is a build without CUDA' if torch.version.cuda is None
+                  else 'finds no usable NVIDIA GPU or driver')
+        raise DeviceError(
+            f"device '{name}': CUDA is not available, torch {torch.__version__} {reason}; use "
+            'device cpu, or install a CUDA build of torch and a driver (nvidia-smi shows it)'
+        )
+    n_devices = torch.cuda.device_count()
+    if int(index or 0) >= n_devices:
+        raise DeviceError(
+            f"device '{name}': this machine has {n_devices} CUDA device(s), counted from cuda:0"
+        )
+    return torch.device('cuda', int(index or 0))
+
+
+def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
+    """
+    Return the encoder's number format; ``auto`` is float16 on CUDA and float32 on the CPU.
+
+    :raises DeviceError: the name is unknown, or the device does not have the format.
+    """
+    if name == 'auto':
+        return torch.float16 if device.type == 'cuda' else torch.float32
+    if name not in _DTYPES:
+        raise DeviceError(f"unknown dtype '{name}'; give auto, {', '.join(_DTYPES)}")
+    if name == 'bfloat16' and device.type == 'cuda' and not torch.cuda.is_bf16_supported():
+        raise DeviceError(f"dtype 'bfloat16': {device} does not have it; use auto or float16")
+    return _DTYPES[name]
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for the device, so that the clock read next is honest; the CPU never lags."""
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)

@@ -1,0 +1,13 @@
+"""The errors that the engine raises for bad input; each is also a ValueError."""
+
+
+class CheckpointError(ValueError):
+    """A model file that is missing, damaged, inconsistent, or hostile."""
+
+
+class UnsupportedModelError(CheckpointError):
+    """A sound model file whose configuration asks for what this engine does not have."""
+
+
+class DeviceError(ValueError):
+    """A device or number format that this machine cannot give."""
