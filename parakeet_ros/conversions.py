@@ -1,0 +1,69 @@
+"""Between ROS messages and our own types."""
+
+import json
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from parakeet_ros.audio import AudioFormat, AudioFormatError
+from parakeet_ros.recognizer import Result
+
+NS_PER_S = 1_000_000_000
+RESULT_SCHEMA = 1
+PCM_CODINGS = ('', 'wave', 'raw', 'pcm')  # audio_capture writes 'wave' for headerless PCM
+
+
+def time_to_ns(stamp: Time) -> int:
+    """Return a stamp as nanoseconds."""
+    return stamp.sec * NS_PER_S + stamp.nanosec
+
+
+def ns_to_time(ns: int) -> Time:
+    """Return nanoseconds as a stamp."""
+    return Time(sec=ns // NS_PER_S, nanosec=ns % NS_PER_S)
+
+
+def format_from_info(info: Any) -> AudioFormat:
+    """
+    Read the format of raw audio from `audio_common_msgs/AudioInfo`.
+
+    :raises AudioFormatError: for coded audio (mp3) and unknown formats, naming the remedy.
+    """
+    coding = info.coding_format.strip().lower()
+    if coding not in PCM_CODINGS:
+        raise AudioFormatError(coded_audio_message(coding))
+    return AudioFormat(info.sample_rate, info.channels, info.sample_format)
+
+
+def coded_audio_message(coding: str) -> str:
+    """Say what to do about audio that is not PCM."""
+    return (f'the audio is coded as {coding!r}, and only raw PCM can be read; start '
+            'audio_capture with format:=wave')
+
+
+def result_json(result: Result, model: str) -> str:
+    """
+    Write the JSON object that goes out on `speech/result`; the README has its schema.
+
+    Word times are seconds from the object's `start`; stamps are in audio time.
+    """
+    utterance, transcript = result.utterance, result.transcript
+    return json.dumps({
+        'schema': RESULT_SCHEMA,
+        'id': result.id,
+        'start': _stamp(utterance.start_ns),
+        'end': _stamp(utterance.end_ns),
+        'speech_start': _stamp(utterance.speech_start_ns),
+        'speech_end': _stamp(utterance.speech_end_ns),
+        'end_reason': utterance.utterance.end_reason,
+        'text': transcript.text if transcript else '',
+        'words': [
+            {'text': w.text, 'start_s': round(w.start_s, 3), 'end_s': round(w.end_s, 3)}
+            for w in (transcript.words if transcript else ())],
+        'timings': {key: round(value, 3) for key, value in result.timings.items()},
+        'error': str(result.error) if result.error else None,
+        'model': model,
+    }, ensure_ascii=False)
+
+
+def _stamp(ns: int) -> dict[str, int]:
+    return {'sec': ns // NS_PER_S, 'nanosec': ns % NS_PER_S}

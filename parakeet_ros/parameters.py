@@ -1,0 +1,134 @@
+"""ROS parameters: each has one home, a field of `Parameters`, and is read once into it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from parakeet_ros.audio import AudioFormat, MIX_DOWN, SAMPLE_FORMATS, SegmenterConfig
+from parakeet_ros.audio.pcm import MAX_CHANNELS, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
+READ_ONLY = 'read-only'  # fixed when the node starts
+UNCONFIGURED = 'unconfigured'  # may change while the node is unconfigured
+DYNAMIC = 'dynamic'  # may change at any time, takes effect between utterances
+
+
+def _setting(default: Any, description: str, *, range: tuple[float, float] | None = None,
+             change: str = UNCONFIGURED) -> Any:
+    metadata = {'description': description, 'range': range, 'change': change}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """
+    Everything that the node can be told, as one value.
+
+    :raises ValueError: if a value is out of its range, naming the parameter and the bounds.
+    """
+
+    model: str = _setting('builtin', 'Path of a .nemo checkpoint, or "builtin".')
+    device: str = _setting('auto', 'Where the model runs: auto, cpu, cuda or cuda:N.')
+    dtype: str = _setting(
+        'auto', 'Encoder precision: auto (float16 on CUDA, float32 on CPU), float32, float16 '
+        'or bfloat16.')
+    autostart: bool = _setting(
+        True, 'Configure and activate at start, without a lifecycle manager.', change=READ_ONLY)
+    queue_size: int = _setting(
+        8, 'Utterances that may wait for the engine; more are dropped and counted.',
+        range=(1, 1000))
+    sample_rate: int = _setting(
+        16000, 'Sample rate of raw audio in Hz, used until audio_info tells it.',
+        range=(MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ))
+    channels: int = _setting(
+        1, 'Channels of raw audio, used until audio_info tells it.', range=(1, MAX_CHANNELS))
+    sample_format: str = _setting(
+        'S16LE', f'Sample format of raw audio ({", ".join(SAMPLE_FORMATS)}), used until '
+        'audio_info tells it.')
+    channel: int = _setting(
+        MIX_DOWN, 'Channel that is listened to, counted from 0; -1 mixes all of them.', range=(MIX_DOWN, MAX_CHANNELS - 1))
+    end_of_stream_s: float = _setting(
+        1.0, 'Seconds without a message after which an open utterance is closed.',
+        range=(0.2, 60.0))
+    stale_audio_s: float = _setting(
+        5.0, 'Seconds without a message after which diagnostics warn.', range=(0.5, 3600.0))
+    vad: SegmenterConfig = field(default_factory=SegmenterConfig)
+
+    def __post_init__(self) -> None:
+        for setting in settings():
+            if setting.range is not None and not setting.name.startswith('vad.'):
+                value = getattr(self, setting.name)
+                low, high = setting.range
+                if not low <= value <= high:
+                    raise ValueError(
+                        f'{setting.name} is {value}; give a value from {low} to {high}')
+
+    @property
+    def audio_format(self) -> AudioFormat:
+        """
+        The format of raw audio that no audio_info describes.
+
+        :raises AudioFormatError: if it is not supported.
+        """
+        return AudioFormat(self.sample_rate, self.channels, self.sample_format)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known of one ROS parameter: `change` says when it may be set."""
+
+    name: str
+    default: bool | int | float | str
+    description: str
+    range: tuple[float, float] | None
+    change: str
+
+
+def settings() -> Iterator[Setting]:
+    """Yield every ROS parameter in the order of the documentation."""
+    for group, prefix, change in ((Parameters, '', None), (SegmenterConfig, 'vad.', DYNAMIC)):
+        for f in fields(group):
+            if 'description' in f.metadata:
+                yield Setting(prefix + f.name, f.default, f.metadata['description'],
+                              f.metadata.get('range'), change or f.metadata['change'])
+
+
+def from_values(values: Mapping[str, Any]) -> Parameters:
+    """
+    Build the parameters from values by ROS name (`vad.onset_db`), defaults elsewhere.
+
+    :raises ValueError: naming the parameter, its value and what is allowed.
+    """
+    known = {s.name: s for s in settings()}
+    groups: dict[str, dict[str, Any]] = {'': {}, 'vad.': {}}
+    for name, value in values.items():
+        default = known[name].default
+        if isinstance(default, float) and type(value) is int:
+            value = float(value)
+        if type(value) is not type(default):
+            raise ValueError(f'{name} is {value!r}; give a {type(default).__name__}')
+        prefix = 'vad.' if name.startswith('vad.') else ''
+        groups[prefix][name.removeprefix(prefix)] = value
+    try:
+        vad = SegmenterConfig(**groups['vad.'])
+    except ValueError as error:
+        raise ValueError(f'vad.{error}') from None
+    return Parameters(**groups[''], vad=vad)
+
+
+def descriptor(setting: Setting) -> ParameterDescriptor:
+    """Describe a setting to ROS."""
+    result = ParameterDescriptor(
+        description=f'{setting.description} ({setting.change})',
+        read_only=setting.change == READ_ONLY,
+        # a YAML file or `ros2 param set` may give 12 where 12.0 is meant
+        dynamic_typing=isinstance(setting.default, float))
+    if setting.range is not None and isinstance(setting.default, float):
+        low, high = setting.range
+        result.floating_point_range.append(
+            FloatingPointRange(from_value=float(low), to_value=float(high)))
+    elif setting.range is not None:
+        low, high = setting.range
+        result.integer_range.append(
+            IntegerRange(from_value=int(low), to_value=int(high), step=1))
+    return result

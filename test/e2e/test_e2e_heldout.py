@@ -1,0 +1,81 @@
+"""Held-out clips, played on the topic by the player, become the right text at the right time."""
+
+from pathlib import Path
+
+from asr_process import Process
+from clips import CARD_WER_PERCENT, SHORT_CLIPS
+from diagnostic_msgs.msg import DiagnosticStatus
+import jiwer
+import numpy as np
+import pytest
+
+GAP_S = 1.0
+BEGIN_S = 1000.0
+RATE = 4  # times real time
+EDGE_S = 0.35  # how far the detector's idea of speech may reach beyond a clip
+
+
+@pytest.fixture
+def heard(start_asr, probe, tmp_path: Path):
+    """Play every clip to the node and return what came out."""
+    asr = start_asr(queue_size=100)
+    probe.until_active()
+    player = Process(
+        tmp_path / 'player.log', 'parakeet_ros.player', *[str(c.file) for c in SHORT_CLIPS],
+        '--rate', str(RATE), '--gap-s', str(GAP_S), '--start-stamp', str(BEGIN_S))
+    probe.until(lambda: not player.is_alive(), 'the player ends', timeout_s=240)
+    assert player.wait() == 0, player.output
+    count = int(probe.value('recognizer', 'utterances'))
+    probe.until(lambda: probe.value('recognizer', 'queue') == '0', 'every utterance is done')
+    probe.until(lambda: len(probe.results) >= count, 'every result arrives')
+    probe.spin(1.5)  # one more report, and whatever should not come
+    assert asr.is_alive()
+    return probe
+
+
+def seconds(stamp: dict[str, int]) -> float:
+    """Return a stamp of a result in seconds."""
+    return stamp['sec'] + stamp['nanosec'] / 1e9
+
+
+def test_heldout_clips_become_text_at_their_times(heard):
+    # what was said, at least as well as the card claims for whole clips
+    assert heard.value('recognizer', 'dropped') == '0'
+    assert heard.value('recognizer', 'failed') == '0'
+    assert heard.value('audio input', 'refused messages') == '0'
+    said = ' '.join(clip.text for clip in SHORT_CLIPS)
+    wer_percent = 100 * jiwer.wer(said, ' '.join(heard.texts))
+    assert wer_percent <= CARD_WER_PERCENT, list(zip(SHORT_CLIPS, heard.texts))
+
+    # one utterance a clip, in order, under one id each, the same on every topic
+    assert len(heard.results) == len(SHORT_CLIPS)
+    assert [r['id'] for r in heard.results] == list(range(1, len(SHORT_CLIPS) + 1))
+    assert [r['text'] for r in heard.results] == heard.texts
+    assert len(heard.timings) == len(heard.results)
+
+    # stamps in audio time, whatever the rate at which it is played
+    start_s = BEGIN_S
+    for clip, result in zip(SHORT_CLIPS, heard.results):
+        end_s = start_s + len(clip.waveform) / 16_000
+        assert start_s - EDGE_S < seconds(result['speech_start'])
+        assert seconds(result['speech_end']) < end_s + EDGE_S
+        assert seconds(result['start']) <= seconds(result['speech_start'])
+        for word in result['words']:
+            assert start_s - EDGE_S < seconds(result['start']) + word['start_s']
+            assert seconds(result['start']) + word['end_s'] < end_s + EDGE_S
+        start_s = end_s + GAP_S
+
+    # timing: every stage, and a total that holds them
+    for status, result in zip(heard.timings, heard.results):
+        values = {v.key: v.value for v in status.values}
+        assert status.level == DiagnosticStatus.OK
+        assert int(values.pop('id')) == result['id']
+        timing = {key: float(value) for key, value in values.items()}
+        stages = [timing[f'{s}_ms'] for s in ('queue', 'features', 'encoder', 'decoder')]
+        assert all(stage >= 0 for stage in stages)
+        assert 0 < sum(stages) <= timing['total_ms'] + 0.01 <= timing['latency_ms'] + 0.02
+        assert timing == pytest.approx(result['timings'])
+
+    # speaking turned on and off around each clip
+    assert heard.speaking[0] is False and heard.speaking[-1] is False
+    assert np.count_nonzero(heard.speaking) == len(SHORT_CLIPS)

@@ -1,0 +1,109 @@
+"""The lifecycle, parameters that change, and the ways to end."""
+
+import signal
+import time
+
+from clips import EASY, OTHER, silence, spoken
+from probe import Microphone, pcm_info
+import pytest
+
+
+def test_a_full_cycle_transcribes_before_and_after(start_asr, probe):
+    asr = start_asr(autostart=False)
+    assert probe.state() == 'unconfigured'
+    microphone = Microphone(probe, info=pcm_info())
+    for clip in (EASY, OTHER):
+        assert probe.transition('configure')
+        assert probe.state() == 'inactive'
+        assert probe.transition('activate')
+        microphone.until_heard()
+        probe.texts.clear()
+        microphone.say(spoken(clip))
+        probe.until(lambda: probe.texts == [clip.text], clip.text)
+        assert probe.transition('deactivate')
+        assert probe.state() == 'inactive'
+        assert probe.transition('cleanup')
+        assert probe.state() == 'unconfigured'
+    assert asr.interrupt() == 0
+    assert 'Traceback' not in asr.output
+
+
+def test_deactivating_in_the_middle_publishes_what_was_accepted(start_asr, probe):
+    start_asr()
+    probe.until_active()
+    microphone = Microphone(probe, info=pcm_info())
+    microphone.until_heard()
+    microphone.say(spoken(EASY)[:-round(0.9 * 16_000)])
+    probe.until(lambda: probe.speaking[-1:] == [True], 'speaking')
+    assert probe.transition('deactivate')
+    probe.until(lambda: probe.texts == [EASY.text], 'the text of the open utterance')
+    assert probe.results[0]['end_reason'] == 'flush'
+    probe.until(lambda: probe.speaking[-1:] == [False], 'not speaking')
+
+
+def test_a_microphone_that_vanishes_after_a_word_leaves_its_text(start_asr, probe):
+    start_asr()
+    probe.until_active()
+    microphone = Microphone(probe, info=pcm_info())
+    microphone.until_heard()
+    microphone.say(spoken(EASY)[:-round(0.9 * 16_000)])
+    microphone.close()
+    probe.until(lambda: probe.texts == [EASY.text], 'the text of the open utterance')
+    again = Microphone(probe, info=pcm_info())
+    again.until_heard()
+    again.say(spoken(OTHER))
+    probe.until(lambda: probe.texts == [EASY.text, OTHER.text], 'the text after the return')
+
+
+def test_thresholds_change_while_running_and_bad_values_are_refused_with_a_reason(
+        start_asr, probe):
+    start_asr(vad__hangover_s=5.0)
+    probe.until_active()
+    microphone = Microphone(probe, info=pcm_info())
+    microphone.until_heard()
+    assert probe.set_parameter('vad.hangover_s', 0.3) == (True, '')
+    assert probe.set_parameter('vad.onset_db', 12) == (True, '')  # an integer will do
+    for name, value, words in (
+            ('vad.hangover_s', -1.0, ['vad.hangover_s']),
+            ('vad.offset_db', 30.0, ['offset_db', 'onset_db']),
+            ('queue_size', 9, ['queue_size', 'unconfigured']),
+            ('autostart', False, ['autostart'])):
+        taken, reason = probe.set_parameter(name, value)
+        assert not taken
+        assert all(word in reason for word in words), reason
+    microphone.say(spoken(EASY))
+    probe.until(lambda: probe.texts == [EASY.text], EASY.text)
+    assert 300 <= probe.results[0]['timings']['endpoint_ms'] * 8 < 5000
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('busy', [False, True], ids=['idle', 'mid-utterance'])
+def test_a_signal_ends_it_cleanly(start_asr, probe, number, busy):
+    asr = start_asr()
+    probe.until_active()
+    if busy:
+        microphone = Microphone(probe, info=pcm_info())
+        microphone.until_heard()
+        microphone.say(spoken(EASY)[:16_000])
+    asr.signal(number)
+    assert asr.wait() == 0
+    assert 'Traceback' not in asr.output
+
+
+@pytest.mark.parametrize('after_s', [0.3, 0.9, 1.5, 2.1])
+def test_ctrl_c_during_the_start_ends_it_without_a_traceback(start_asr, after_s):
+    asr = start_asr()
+    time.sleep(after_s)
+    asr.interrupt()
+    if 'Loading' in asr.output:  # before that Python itself was still starting
+        assert 'Traceback' not in asr.output
+
+
+def test_silence_gives_no_text(start_asr, probe):
+    start_asr()
+    probe.until_active()
+    microphone = Microphone(probe, info=pcm_info())
+    microphone.until_heard()
+    microphone.say(silence(5.0))
+    probe.spin(2.0)
+    assert probe.results == []
