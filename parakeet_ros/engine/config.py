@@ -153,7 +153,7 @@ def _encoder(section: Section, features: FeaturesConfig) -> EncoderConfig:
     channels = section.integer('subsampling_conv_channels', default=-1, minimum=-1)
     return EncoderConfig(
         n_mels=feat_in,
-        n_layers=section.integer('n_layers', default=None),
+        n_layers=section.integer('n_layers', default=None, maximum=1000),
         d_model=d_model,
         n_heads=n_heads,
         feed_forward_factor=section.integer('ff_expansion_factor', default=4),
@@ -186,7 +186,7 @@ def _transducer(root: Section, encoder: EncoderConfig) -> TransducerConfig:
         vocab_size=vocab_size,
         encoder_size=encoder_size,
         prediction_size=prediction_size,
-        prediction_layers=prednet.integer('pred_rnn_layers', default=1),
+        prediction_layers=prednet.integer('pred_rnn_layers', default=1, maximum=100),
         joint_size=jointnet.integer('joint_hidden', default=None),
         activation=jointnet.require('activation', ('relu', 'sigmoid', 'tanh'), default='relu'),
         durations=durations,
@@ -209,7 +209,7 @@ def _durations(root: Section, joint: Section) -> tuple[int, ...]:
         if value is None:
             continue
         if not _are_durations(value) or len(value) != n_extra:
-            raise section.error(key, f'not {n_extra} whole numbers >= 0, at least one above 0')
+            raise section.error(key, f'not {n_extra} whole numbers of 0 to 1000, one above 0')
         return tuple(value)
     raise CheckpointError(f"{root.origin}: config key 'decoding.durations' is missing; a TDT "
                           'model needs it: save the checkpoint again with NeMo')
@@ -219,7 +219,7 @@ def _are_durations(value: Any) -> bool:
     """Tell whether the value is a list of durations with which decoding always ends."""
     return (
         isinstance(value, list)
-        and all(type(item) is int and item >= 0 for item in value)
+        and all(type(item) is int and 0 <= item <= 1000 for item in value)
         and any(value)
     )
 
@@ -229,7 +229,7 @@ def _max_symbols(root: Section) -> int:
     greedy = root.section('decoding').section('greedy')
     for key in ('max_symbols', 'max_symbols_per_step'):
         if greedy.get(key) is not None:
-            return greedy.integer(key, default=10)
+            return greedy.integer(key, default=10, maximum=1000)
     return 10
 
 

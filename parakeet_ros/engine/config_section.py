@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import CheckpointError, UnsupportedModelError
 
-# Beyond any real model, far below what would exhaust memory before the weights are compared.
+# Beyond any real model; keeps a hostile file from making this process huge.
 _LARGEST_INTEGER = 1_000_000
 
 
@@ -36,11 +36,17 @@ class Section:
             raise self.error(key, 'expected a mapping')
         return Section(value, self.origin, self._path(key))
 
-    def integer(self, key: str, default: int | None, minimum: int = 1) -> int:
+    def integer(
+        self,
+        key: str,
+        default: int | None,
+        minimum: int = 1,
+        maximum: int = _LARGEST_INTEGER,
+    ) -> int:
         """Return a whole number; a None default makes the key obligatory."""
         value = self._lookup(key, default)
-        if type(value) is not int or not minimum <= value <= _LARGEST_INTEGER:
-            raise self.error(key, f'expected a whole number of at least {minimum}')
+        if type(value) is not int or not minimum <= value <= maximum:
+            raise self.error(key, f'expected a whole number of {minimum} to {maximum}')
         return value
 
     def number(self, key: str, default: float) -> float:

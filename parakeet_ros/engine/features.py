@@ -8,8 +8,11 @@ float32: the logarithm of a quiet filter does not survive half precision.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn, Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from .config import FeaturesConfig
 
@@ -37,62 +40,44 @@ class LogMel(nn.Module):
         """Return how many valid frames that many samples make."""
         return n_samples // self.config.hop_samples
 
-    def forward(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, waveforms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """
-        Compute features of a padded batch.
+        Compute the features of a batch.
 
-        :param waveforms: float32 ``[B, N]``, anything after an utterance's own samples.
-        :param n_samples: int64 ``[B]``, each at least ``MIN_FRAMES`` hops.
-        :returns: features float32 ``[B, n_mels, N // hop]``, zero after the valid frames, and
-            the valid frames int64 ``[B]``.
+        One utterance at a time, so that the batch cannot change them: a float32 sum over a padded
+        row rounds otherwise than over the row alone, and on digital silence, where the deviation
+        is 0, normalisation amplifies that rounding by 1e5.
+
+        :param waveforms: float32 ``[n_samples]`` each, of at least ``MIN_FRAMES`` hops.
+        :returns: features float32 ``[B, n_mels, T]``, zero after the valid frames, and the valid
+            frames int64 ``[B]``.
         """
+        features = [self._log_mel(waveform).T for waveform in waveforms]
+        lengths = [len(feature) for feature in features]
+        padded = pad_sequence(features, batch_first=True).transpose(1, 2)
+        return padded, torch.tensor(lengths, device=padded.device)
+
+    def _log_mel(self, waveform: Tensor) -> Tensor:
+        """Return ``[n_mels, n_samples // hop]`` for ``[n_samples]``."""
         config = self.config
-        n_frames = n_samples // config.hop_samples
-        power = self._power(self._pre_emphasise(waveforms, n_samples))
-        power = power[:, :, : waveforms.shape[1] // config.hop_samples]  # [B, bins, T]
-        mel = torch.log(self.filterbank @ power + config.log_guard)  # [B, n_mels, T]
-        return _normalise(mel, n_frames), n_frames
-
-    def _pre_emphasise(self, waveforms: Tensor, n_samples: Tensor) -> Tensor:
-        """Filter the waveforms and zero what lies after their ends."""
-        filtered = torch.cat(
-            (waveforms[:, :1], waveforms[:, 1:] - self.config.preemphasis * waveforms[:, :-1]), 1
-        )
-        positions = torch.arange(waveforms.shape[1], device=waveforms.device)
-        return filtered.masked_fill(positions >= n_samples[:, None], 0.0)
-
-    def _power(self, waveforms: Tensor) -> Tensor:
-        """Return the power spectrogram ``[B, n_fft // 2 + 1, N // hop + 1]``."""
+        change = waveform[1:] - config.preemphasis * waveform[:-1]
         spectrum = torch.stft(
-            waveforms,
-            n_fft=self.config.n_fft,
-            hop_length=self.config.hop_samples,
-            win_length=self.config.window_samples,
+            torch.cat((waveform[:1], change)),
+            n_fft=config.n_fft,
+            hop_length=config.hop_samples,
+            win_length=config.window_samples,
             window=self.window,
             center=True,
             pad_mode='constant',
             return_complex=True,
-        )
-        return spectrum.real.square() + spectrum.imag.square()
+        )  # [n_fft // 2 + 1, frames + 1]
+        power = spectrum.real.square() + spectrum.imag.square()
+        power = power[:, : self.n_frames(len(waveform))]  # NeMo counts out the last frame
+        return _normalise(torch.log(self.filterbank[0] @ power + config.log_guard))
 
 
-def _normalise(mel: Tensor, n_frames: Tensor) -> Tensor:
-    """
-    Give each feature of each utterance mean 0 and standard deviation 1 over its valid frames.
-
-    The statistics are summed in float64: a sum over a padded row runs in another order than over
-    the row alone, and on digital silence, where the deviation is 0, float32 rounding of the mean
-    would be amplified by 1 / 1e-5 into features that depend on the other utterances.
-
-    :param mel: float32 ``[B, n_mels, T]``.
-    :param n_frames: int64 ``[B]``.
-    """
-    frames = torch.arange(mel.shape[2], device=mel.device)
-    padding = frames >= n_frames[:, None, None]  # [B, 1, T]
-    count = n_frames[:, None, None]
-    exact = mel.double().masked_fill(padding, 0.0)
-    mean = exact.sum(2, keepdim=True) / count
-    deviation = (exact - mean).masked_fill(padding, 0.0)
-    std = (deviation.square().sum(2, keepdim=True) / (count - 1)).sqrt()
-    normalised = (mel - mean.float()) / (std.float() + _STD_GUARD)
-    return normalised.masked_fill(padding, 0.0)
+def _normalise(mel: Tensor) -> Tensor:
+    """Give each feature of ``[n_mels, T]`` mean 0 and standard deviation 1 over time."""
+    centred = mel - mel.sum(1, keepdim=True) / mel.shape[1]
+    std = (centred.square().sum(1, keepdim=True) / (mel.shape[1] - 1)).sqrt()
+    return centred / (std + _STD_GUARD)

@@ -14,7 +14,6 @@ import time
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from .alignment import align_words
 from .decoding import DecodingOptions, DEFAULT_OPTIONS, greedy_decode, Hypothesis
@@ -43,7 +42,7 @@ class Transcriber:
         self.model = model
         self.name = name
         self.config = model.config
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._lock = threading.Lock()
 
     @property
@@ -126,9 +125,7 @@ class Transcriber:
         if not rows:
             return hypotheses
         with stopwatch.measure('features_ms'):
-            n_samples = torch.tensor([len(waveforms[i]) for i in rows], device=self.device)
-            padded = pad_sequence([waveforms[i].to(self.device) for i in rows], batch_first=True)
-            features, n_frames = model.features(padded, n_samples)
+            features, n_frames = model.features([waveforms[i].to(self.device) for i in rows])
         with stopwatch.measure('encoder_ms'):
             encoded, lengths = model.encoder(features, n_frames)
         with stopwatch.measure('decoder_ms'):
@@ -141,10 +138,10 @@ class Transcriber:
         """Turn token ids into text and words."""
         parallel = zip(hypothesis.tokens, hypothesis.frames, hypothesis.durations, strict=True)
         return Transcript(
-            text=self._tokenizer.text(hypothesis.tokens),
-            words=align_words(hypothesis, self._tokenizer, self.config.encoder_frame_s),
+            text=self.tokenizer.text(hypothesis.tokens),
+            words=align_words(hypothesis, self.tokenizer, self.config.encoder_frame_s),
             tokens=tuple(
-                Token(token, self._tokenizer.pieces[token], frame, duration)
+                Token(token, self.tokenizer.pieces[token], frame, duration)
                 for token, frame, duration in parallel
             ),
             score=hypothesis.score,

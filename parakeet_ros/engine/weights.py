@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import re
 
-import torch
 from torch import nn, Tensor
 
 from .errors import CheckpointError
 
-# NeMo's name -> ours, first match wins.  Encoder and joint projections keep their names.
-_RENAMES: tuple[tuple[str, str], ...] = (
-    (r'preprocessor\.featurizer\.window', 'features.window'),
-    (r'preprocessor\.featurizer\.fb', 'features.filterbank'),
+# Our name -> NeMo's, first match wins; the encoder keeps its names.
+_NEMO_NAMES: tuple[tuple[str, str], ...] = (
+    (r'features\.window', 'preprocessor.featurizer.window'),
+    (r'features\.filterbank', 'preprocessor.featurizer.fb'),
     (r'(encoder\..*)', r'\1'),
-    (r'decoder\.prediction\.embed\.weight', 'transducer.prediction.embedding'),
-    (r'decoder\.prediction\.dec_rnn\.lstm\.(weight|bias)_(ih|hh)_l(\d+)',
-     r'transducer.prediction.cells.\3.\1_\2'),
-    (r'joint\.enc\.(weight|bias)', r'transducer.joint.encoder.\1'),
-    (r'joint\.pred\.(weight|bias)', r'transducer.joint.prediction.\1'),
-    # joint_net is activation, dropout, linear; without dropout the linear layer moves up.
-    (r'joint\.joint_net\.[12]\.(weight|bias)', r'transducer.joint.output.\1'),
+    (r'transducer\.prediction\.embedding', 'decoder.prediction.embed.weight'),
+    (r'transducer\.prediction\.cells\.(\d+)\.(weight|bias)_(ih|hh)',
+     r'decoder.prediction.dec_rnn.lstm.\2_\3_l\1'),
+    (r'transducer\.joint\.encoder\.(weight|bias)', r'joint.enc.\1'),
+    (r'transducer\.joint\.prediction\.(weight|bias)', r'joint.pred.\1'),
+    (r'transducer\.joint\.output\.(weight|bias)', r'joint.joint_net.2.\1'),
 )
 
 # Present in some checkpoints, of no use in inference with a TDT head.
@@ -41,40 +39,39 @@ def load_weights(model: nn.Module, state: dict[str, Tensor], origin: str) -> Non
     :param origin: the file's name, for messages.
     :raises CheckpointError: a tensor is missing, unknown, or of the wrong shape.
     """
-    expected = model.state_dict()
-    ours: dict[str, Tensor] = {}
-    unknown: list[str] = []
-    for nemo_name, tensor in state.items():
-        if _IGNORED.fullmatch(nemo_name):
-            continue
-        name = _rename(nemo_name)
-        if name not in expected or name in ours:
-            unknown.append(nemo_name)
-            continue
-        if tensor.shape != expected[name].shape:
-            raise CheckpointError(
-                f'{origin}: tensor {nemo_name} has shape {tuple(tensor.shape)}, but the config '
-                f'asks for {tuple(expected[name].shape)}; config and weights do not match: get '
-                'the file again'
-            )
-        ours[name] = tensor.to(torch.float32) if tensor.is_floating_point() else tensor
-    missing = sorted(expected.keys() - ours.keys())
+    expected = {_nemo_name(name): (name, value) for name, value in model.state_dict().items()}
+    # joint_net is activation, dropout, linear; without dropout the linear layer moves up.
+    given = {name.replace('joint.joint_net.1.', 'joint.joint_net.2.'): tensor
+             for name, tensor in state.items() if not _IGNORED.fullmatch(name)}
+    unknown = sorted(given.keys() - expected.keys())
     if unknown:
         raise CheckpointError(f'{origin}: unknown tensors {_some(unknown)}; the model has a part '
                               'that its config does not declare or this engine does not know')
+    missing = sorted(expected.keys() - given.keys())
     if missing:
         raise CheckpointError(f'{origin}: missing tensors {_some(missing)}; the file is '
-                              'incomplete: save the checkpoint again with NeMo')
+                              'incomplete: get it again or save it again with NeMo')
+    ours: dict[str, Tensor] = {}
+    for nemo_name, (name, wanted) in expected.items():
+        tensor = given[nemo_name]
+        same_kind = tensor.is_floating_point() == wanted.is_floating_point()
+        if tensor.shape != wanted.shape or not same_kind:
+            raise CheckpointError(
+                f'{origin}: tensor {nemo_name} is {tensor.dtype} {tuple(tensor.shape)}, but the '
+                f'config asks for {wanted.dtype} {tuple(wanted.shape)}; config and weights do not '
+                'match: get the file again'
+            )
+        ours[name] = tensor.to(wanted.dtype)
     model.load_state_dict(ours, strict=True, assign=True)
 
 
-def _rename(nemo_name: str) -> str | None:
-    """Return our name of a tensor, None when there is none."""
-    for pattern, replacement in _RENAMES:
-        match = re.fullmatch(pattern, nemo_name)
+def _nemo_name(name: str) -> str:
+    """Return NeMo's name of one of our tensors."""
+    for pattern, replacement in _NEMO_NAMES:
+        match = re.fullmatch(pattern, name)
         if match:
             return match.expand(replacement)
-    return None
+    raise AssertionError(f'no NeMo name for {name}')
 
 
 def _some(names: list[str]) -> str:
