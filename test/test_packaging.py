@@ -58,8 +58,8 @@ def third_party_imports() -> set[str]:
 
 def pip_requirements() -> set[str]:
     """Collect the names of the pip requirements of the running package."""
-    lines = chain.from_iterable(
-        (ROOT / 'requirements' / name).read_text().splitlines() for name in ('run.txt', 'torch.txt'))
+    files = [ROOT / 'requirements' / name for name in ('run.txt', 'torch.txt')]
+    lines = chain.from_iterable(file.read_text().splitlines() for file in files)
     return {re.split(r'[<>=~\[ ]', line)[0].lower() for line in lines
             if line and not line.startswith('#')}
 
