@@ -26,6 +26,7 @@ case "$*" in
   '-m pip'*)
     echo "pip $*" >>"$CALLS"
     if [[ -n ${{FAILING:-}} && $* == *"$FAILING"* ]]; then echo 'no route to host'; exit 1; fi ;;
+  *'import audio_common_msgs'*) [[ ${{FAILING:-}} != audio_common_msgs ]] ;;
   *version_info*) set -- {facts}; echo "$1" ;;
   *purelib*) echo "${{0%/bin/python}}" ;;
 esac
@@ -129,6 +130,13 @@ def test_sourced_ros_without_rclpy_names_the_package(tmp_path: Path) -> None:
     result = Machine(tmp_path, {'python3': PLAIN}).setup(ROS_DISTRO='humble')
     assert result.returncode == 1
     assert 'ros-humble-rclpy' in result.stderr
+
+
+def test_sourced_ros_without_the_messages_names_the_package(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, {'python3': '3.12 yes yes yes -'})
+    result = machine.setup(ROS_DISTRO='jazzy', FAILING='audio_common_msgs')
+    assert result.returncode == 1
+    assert 'sudo apt install ros-jazzy-audio-common-msgs' in result.stderr
 
 
 def test_cuda_torch_of_the_base_python_is_kept(tmp_path: Path) -> None:
