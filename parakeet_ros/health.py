@@ -5,7 +5,14 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from parakeet_ros.diagnostics import AUDIO_INPUT, diagnostic_name, Problems, RECOGNIZER, status, WARN
+from parakeet_ros.diagnostics import (
+    AUDIO_INPUT,
+    diagnostic_name,
+    Problems,
+    RECOGNIZER,
+    status,
+    WARN,
+)
 from rclpy.clock import Clock, ClockType
 
 PERIOD_S = 1.0

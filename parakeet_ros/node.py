@@ -47,6 +47,7 @@ class AsrNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._problems = Problems(self._log)
         self._engine: Any = None
+        self._audio_format: AudioFormat | None = None
         self._recognizer: Recognizer | None = None
         self._outputs: SpeechOutputs | None = None
         self._input: AudioInput | None = None
@@ -113,7 +114,7 @@ class AsrNode(LifecycleNode):
         from parakeet_ros.engine import load_model  # torch takes a second: not before it is needed
 
         p = self._config
-        p.audio_format  # an unknown sample format is refused here, not at the first message
+        self._audio_format = p.audio_format  # refused here if unknown, not at the first message
         self.get_logger().info(f'Loading {p.model} ...')
         self._engine = load_model(p.model, device=p.device, dtype=p.dtype)
         self._engine.warm_up()
@@ -124,7 +125,7 @@ class AsrNode(LifecycleNode):
             f'Loaded {self._engine.name} on {self._engine.device} in {self._engine.dtype}.')
 
     def _activate(self) -> None:
-        self._input = AudioInput(self, self._config.audio_format, self._on_audio,
+        self._input = AudioInput(self, self._audio_format, self._on_audio,
                                  self._problems)
         self._outputs.publish_is_speaking(False)
 

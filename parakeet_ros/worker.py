@@ -7,6 +7,7 @@ takes the outcomes in whatever thread it likes.
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Full, Queue
 from threading import Condition, Thread
@@ -92,10 +93,8 @@ class Worker:
     def stop(self, timeout_s: float = 5.0) -> bool:
         """End the thread after the job that it is at; false if it did not end in time."""
         self._stopping = True
-        try:
+        with suppress(Full):  # then the thread sees _stopping after the job that it is at
             self._queue.put_nowait(None)
-        except Full:
-            pass  # the thread looks at _stopping after every job
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/test')
 
-from asr_process import AsrProcess  # noqa: E402
-from probe import Probe  # noqa: E402
+from asr_process import AsrProcess
+from probe import Probe
 
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 DOMAINS = itertools.count(os.getpid() % 90 + 1)  # 1 to 101 are safe on Linux

@@ -45,7 +45,7 @@ def test_heldout_clips_become_text_at_their_times(heard):
     assert heard.value('audio input', 'refused messages') == '0'
     said = ' '.join(clip.text for clip in SHORT_CLIPS)
     wer_percent = 100 * jiwer.wer(said, ' '.join(heard.texts))
-    assert wer_percent <= CARD_WER_PERCENT, list(zip(SHORT_CLIPS, heard.texts))
+    assert wer_percent <= CARD_WER_PERCENT, heard.texts
 
     # one utterance a clip, in order, under one id each, the same on every topic
     assert len(heard.results) == len(SHORT_CLIPS)
@@ -55,7 +55,7 @@ def test_heldout_clips_become_text_at_their_times(heard):
 
     # stamps in audio time, whatever the rate at which it is played
     start_s = BEGIN_S
-    for clip, result in zip(SHORT_CLIPS, heard.results):
+    for clip, result in zip(SHORT_CLIPS, heard.results, strict=True):
         end_s = start_s + len(clip.waveform) / 16_000
         assert start_s - EDGE_S < seconds(result['speech_start'])
         assert seconds(result['speech_end']) < end_s + EDGE_S
@@ -66,7 +66,7 @@ def test_heldout_clips_become_text_at_their_times(heard):
         start_s = end_s + GAP_S
 
     # timing: every stage, and a total that holds them
-    for status, result in zip(heard.timings, heard.results):
+    for status, result in zip(heard.timings, heard.results, strict=True):
         values = {v.key: v.value for v in status.values}
         assert status.level == DiagnosticStatus.OK
         assert int(values.pop('id')) == result['id']

@@ -19,7 +19,8 @@ def test_a_full_cycle_transcribes_before_and_after(start_asr, probe):
         microphone.until_heard()
         probe.texts.clear()
         microphone.say(spoken(clip))
-        probe.until(lambda: probe.texts == [clip.text], clip.text)
+        probe.until(lambda: probe.texts, clip.text)
+        assert probe.texts == [clip.text]
         assert probe.transition('deactivate')
         assert probe.state() == 'inactive'
         assert probe.transition('cleanup')
