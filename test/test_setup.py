@@ -5,6 +5,7 @@ The script itself runs, in a copy of the tree, with stand-ins for the interprete
 machine would offer and write down what they are asked to do, so that no network is needed.
 """
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import shutil
 import subprocess
@@ -62,8 +63,12 @@ class Machine:
         path.chmod(0o755)
 
     def setup(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run scripts/setup in a shell with only the given variables."""
+        """Forget the earlier calls and run scripts/setup."""
         self.calls_file.write_text('')
+        return self.start(*arguments, **variables)
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run scripts/setup in a shell with only the given variables."""
         environment = {'PATH': str(self.path), 'CALLS': str(self.calls_file), **variables}
         return subprocess.run(
             ['bash', str(self.root / 'scripts' / 'setup'), *arguments], env=environment,
@@ -170,6 +175,15 @@ def test_demo_needs_no_test_tools(tmp_path: Path) -> None:
     assert 'test.txt' not in machine.calls()
     machine.setup('--dev')
     assert machine.calls() == ['test.txt']
+
+
+def test_two_set_ups_at_once_do_the_work_once(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, {'python3.11': PLAIN})
+    with ThreadPoolExecutor() as pool:
+        results = [future.result() for future in [pool.submit(machine.start) for _ in range(3)]]
+    assert [result.returncode for result in results] == [0, 0, 0]
+    assert machine.calls() == [
+        'ros.txt', 'interfaces.txt', 'build_interfaces', 'torch.txt', 'run.txt']
 
 
 @pytest.mark.parametrize(('changed', 'done'), [
