@@ -19,7 +19,7 @@ class Word:
 class Token:
     """One token as it was decoded."""
 
-    id: int
+    token_id: int
     piece: str
     frame: int  # encoder frame on which it was emitted
     duration: int  # predicted duration, in encoder frames

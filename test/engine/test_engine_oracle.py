@@ -60,7 +60,7 @@ def test_transcript_has_nemos_text_and_tokens(oracle_case):
     expected = oracle_case.result['greedy_batch']
     transcript = oracle_case.model.transcriber.transcribe(oracle_case.waveform)
     assert transcript.text == str(transcript) == expected['text']
-    assert [token.id for token in transcript.tokens] == expected['tokens']
+    assert [token.token_id for token in transcript.tokens] == expected['tokens']
     assert [token.frame for token in transcript.tokens] == expected['frames']
     assert [token.duration for token in transcript.tokens] == expected['durations']
     assert transcript.score == pytest.approx(expected['score'], rel=1e-4)
@@ -86,7 +86,7 @@ def test_one_padded_batch_gives_what_each_input_gives_alone(oracle_model, order)
     transcripts = oracle_model.transcriber.transcribe_batch([case.waveform for case in cases])
     for case, transcript in zip(cases, transcripts, strict=True):
         alone = oracle_model.transcriber.transcribe(case.waveform)
-        assert [token.id for token in transcript.tokens] == case.result['batched_tokens']
+        assert [token.token_id for token in transcript.tokens] == case.result['batched_tokens']
         assert (transcript.tokens, transcript.words) == (alone.tokens, alone.words)
         assert transcript.score == pytest.approx(alone.score, rel=1e-4)
 
