@@ -15,16 +15,16 @@ from parakeet_ros.audio.timeline import Timeline
 from parakeet_ros.audio.vad import EnergyVad
 
 __all__ = [
+    'FRAME_SAMPLES',
+    'MIX_DOWN',
+    'SAMPLE_FORMATS',
+    'SAMPLE_RATE_HZ',
     'AudioFormat',
     'AudioFormatError',
     'AudioStream',
     'EnergyVad',
-    'FRAME_SAMPLES',
-    'MIX_DOWN',
     'PcmDecoder',
     'Resampler',
-    'SAMPLE_FORMATS',
-    'SAMPLE_RATE_HZ',
     'Segmenter',
     'SegmenterConfig',
     'StreamStatistics',

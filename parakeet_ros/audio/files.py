@@ -1,15 +1,13 @@
 """Audio files, for whoever plays or transcribes recordings."""
 from pathlib import Path
-from typing import Union
 
 import numpy as np
-import soundfile
-
 from parakeet_ros.audio.buffer import Waveform
 from parakeet_ros.audio.pcm import AudioFormatError
+import soundfile
 
 
-def read_audio(path: Union[str, Path]) -> tuple[Waveform, int]:
+def read_audio(path: str | Path) -> tuple[Waveform, int]:
     """
     Read a whole file in any format that libsndfile knows (WAV, FLAC, OGG, MP3, ...).
 

@@ -4,7 +4,6 @@ from typing import Union
 
 import numpy as np
 import numpy.typing as npt
-
 from parakeet_ros.audio.buffer import Waveform
 
 MIX_DOWN = -1  # as a channel: the mean of all channels
@@ -136,4 +135,5 @@ class PcmDecoder:
         self.bad_samples += int(np.count_nonzero(bad))
         samples[bad] = 0.0
         self.clipped_samples += int(np.count_nonzero(np.abs(samples) >= 1.0))
-        return np.clip(samples, -1.0, 1.0, out=samples)
+        np.clip(samples, -1.0, 1.0, out=samples)
+        return samples

@@ -1,10 +1,9 @@
 """Any sample rate to the recogniser's, chunk by chunk."""
 import numpy as np
-import soxr
-
 from parakeet_ros.audio.buffer import Waveform
 from parakeet_ros.audio.pcm import AudioFormatError, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
 from parakeet_ros.audio.settings import SAMPLE_RATE_HZ
+import soxr
 
 
 class Resampler:

@@ -1,9 +1,8 @@
 """Cut a 16 kHz waveform into utterances: speech with a little of what surrounds it."""
 from dataclasses import dataclass
-from typing import Literal, Optional
+from typing import Literal
 
 import numpy as np
-
 from parakeet_ros.audio.buffer import SampleBuffer, Waveform
 from parakeet_ros.audio.settings import FRAME_SAMPLES, SAMPLE_RATE_HZ, SegmenterConfig, to_frames
 from parakeet_ros.audio.vad import EnergyVad, frame_powers
@@ -44,7 +43,7 @@ class Segmenter:
     begins at the cut.
     """
 
-    def __init__(self, config: Optional[SegmenterConfig] = None) -> None:
+    def __init__(self, config: SegmenterConfig | None = None) -> None:
         """Start at sample 0 with silence behind it."""
         self._next_config = config or SegmenterConfig()
         self.reset()
@@ -66,7 +65,7 @@ class Segmenter:
 
     @property
     def config(self) -> SegmenterConfig:
-        """Settings in force."""
+        """Return the settings in force."""
         return self._config
 
     @property
@@ -76,7 +75,7 @@ class Segmenter:
 
     @property
     def position_samples(self) -> int:
-        """Samples heard since the start or the last reset."""
+        """Return the number of samples heard since the start or the last reset."""
         return self._buffer.end
 
     @property

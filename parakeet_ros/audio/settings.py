@@ -23,9 +23,9 @@ class SegmenterConfig:
     """
 
     onset_db: float = _setting(
-        10.0, 3.0, 40.0, 'level above the noise floor at which speech begins, in dB')
+        7.0, 3.0, 40.0, 'level above the noise floor at which speech begins, in dB')
     offset_db: float = _setting(
-        6.0, 1.0, 40.0, 'level above the noise floor below which speech ends, in dB')
+        4.5, 1.0, 40.0, 'level above the noise floor below which speech ends, in dB')
     floor_min_db: float = _setting(
         -70.0, -100.0, -20.0,
         'lowest noise floor in dBFS; below it everything counts as equally silent')
@@ -36,7 +36,7 @@ class SegmenterConfig:
     hangover_s: float = _setting(
         0.5, 0.1, 5.0, 'silence awaited before an utterance ends, in seconds')
     pre_roll_s: float = _setting(
-        0.3, 0.0, 2.0, 'audio kept before the first speech, in seconds')
+        0.2, 0.0, 2.0, 'audio kept before the first speech, in seconds')
     post_roll_s: float = _setting(
         0.25, 0.0, 5.0, 'audio kept after the last speech, in seconds; at most hangover_s')
     max_utterance_s: float = _setting(

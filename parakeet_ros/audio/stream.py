@@ -1,6 +1,5 @@
 """One microphone: stamped chunks of bytes in, utterances with their times out."""
 from dataclasses import dataclass
-from typing import Optional
 
 from parakeet_ros.audio.buffer import Waveform
 from parakeet_ros.audio.pcm import AudioFormat, Bytes, MIX_DOWN, PcmDecoder
@@ -59,7 +58,7 @@ class AudioStream:
     """
 
     def __init__(self, audio_format: AudioFormat, channel: int = MIX_DOWN,
-                 config: Optional[SegmenterConfig] = None) -> None:
+                 config: SegmenterConfig | None = None) -> None:
         """
         Prepare for audio of one format.
 
@@ -81,7 +80,7 @@ class AudioStream:
         self._stamps = Timeline(self._format.sample_rate)
         self._arrivals = Timeline(self._format.sample_rate)
         self._stretch_samples = 0
-        self._last_stamp_ns: Optional[int] = None
+        self._last_stamp_ns: int | None = None
 
     def set_config(self, config: SegmenterConfig) -> None:
         """Change the settings, at once or when the utterance that is going on has ended."""
@@ -94,12 +93,12 @@ class AudioStream:
 
     @property
     def audio_format(self) -> AudioFormat:
-        """Format of the bytes."""
+        """Return the format of the bytes."""
         return self._format
 
     @property
     def statistics(self) -> StreamStatistics:
-        """Counts up to now."""
+        """Return the counts up to now."""
         return StreamStatistics(
             chunks=self._chunks,
             seconds=self._samples / self._format.sample_rate,
@@ -111,7 +110,7 @@ class AudioStream:
             noise_floor_db=self._segmenter.noise_floor_db)
 
     def push(self, data: Bytes, stamp_ns: int,
-             arrival_ns: Optional[int] = None) -> list[StreamUtterance]:
+             arrival_ns: int | None = None) -> list[StreamUtterance]:
         """
         Hear one chunk and return the utterances that it ended.
 

@@ -4,13 +4,13 @@ Energy voice activity detection: speech is what stands out of the background.
 Each frame of 10 ms has a level in dBFS (0 dBFS is an RMS of 1, so a full-scale sine has -3), its
 mean removed so that a microphone's DC offset does not count. Three ideas do the rest:
 
-- A frame is judged by the quietest of the last three. A click shorter than 30 ms leaves no trace,
-  and the chance peaks of steady noise shrink.
-- The noise floor is the 10th percentile of the last `floor_window_s` of these levels. Even fluent
-  speech is near the background for more than a tenth of the time (closures, gaps between words),
-  so the floor stays under speech; a quieter background pulls it down within a tenth of the window,
-  a louder one lifts it once it has filled nine tenths. A stream begins as if silence had preceded
-  it: nothing is known of the background, and speech at the very first sample must be heard.
+- A frame is judged by the median of the five levels around it. A click of 20 ms leaves no trace,
+  and the chance peaks and dips of noise shrink.
+- The noise floor is the 5th percentile of the last `floor_window_s` of these levels. Even fluent
+  speech comes near the background for about that share of the time (closures, gaps between words),
+  so the floor stays under speech; a quieter background pulls it down within a twentieth of the
+  window, a louder one lifts it when it has filled the rest. A stream begins as if silence had
+  preceded it: nothing is known of the background, and speech at the first sample must be heard.
 - Speech begins when enough frames lie `onset_db` above the floor and ends when none has been
   `offset_db` above it for `hangover_s`.
 
@@ -24,12 +24,12 @@ from math import log10
 
 import numpy as np
 import numpy.typing as npt
-
 from parakeet_ros.audio.buffer import Waveform
 from parakeet_ros.audio.settings import FRAME_SAMPLES, SegmenterConfig, to_frames
 
-FLOOR_QUANTILE = 0.1
-JUDGED_FRAMES = 3  # a frame's level is the quietest of this many
+FLOOR_QUANTILE = 0.05
+JUDGED_FRAMES = 5  # a frame is judged by the median level of this many
+DELAY_FRAMES = JUDGED_FRAMES // 2  # they lie around it, so the judgement comes late
 ACCEPT_WINDOW = 2  # the frames that begin speech may be spread over twice their number
 
 
@@ -62,8 +62,7 @@ class EnergyVad:
     def configure(self, config: SegmenterConfig) -> None:
         """Judge the next frames by other settings; what is known of the background stays."""
         self._config = config
-        # The first judged frame of a sound already stands for JUDGED_FRAMES loud ones.
-        self._needed_frames = max(1, to_frames(config.min_speech_s) - JUDGED_FRAMES + 1)
+        self._needed_frames = to_frames(config.min_speech_s)
         self._accept_frames = ACCEPT_WINDOW * self._needed_frames
         self._accept_mask = (1 << self._accept_frames) - 1
         self._hangover_frames = to_frames(config.hangover_s)
@@ -81,7 +80,7 @@ class EnergyVad:
     @property
     def lookback_frames(self) -> int:
         """Count how far before the present frame speech may begin when it is accepted."""
-        return self._accept_frames + JUDGED_FRAMES
+        return self._accept_frames + DELAY_FRAMES
 
     @property
     def is_noise(self) -> bool:
@@ -94,7 +93,7 @@ class EnergyVad:
         # max() keeps its first argument when the second is NaN: such a frame is silence.
         self.level_db = 10.0 * log10(max(1e-20, power))
         self._latest.append(max(config.floor_min_db, self.level_db))
-        judged_db = min(self._latest)
+        judged_db = sorted(self._latest)[DELAY_FRAMES]
         self._learn(judged_db)
         above_db = judged_db - self.noise_floor_db
         if self.is_speech:
@@ -123,8 +122,8 @@ class EnergyVad:
             return
         oldest_loud = self.n_frames - self._loud_bits.bit_length() + 1
         self.is_speech = True
-        self.speech_start_frame = max(0, oldest_loud - JUDGED_FRAMES + 1)
-        self.speech_end_frame = self.n_frames + 1
+        self.speech_start_frame = max(0, oldest_loud - DELAY_FRAMES)
+        self.speech_end_frame = self.n_frames + 1 - DELAY_FRAMES
         latest = list(self._history)[-self._accept_frames:]
         self._loudest = heapq.nlargest(self._needed_frames, latest)
         heapq.heapify(self._loudest)
@@ -133,6 +132,6 @@ class EnergyVad:
         """Prolong speech by a frame above the lower threshold, or end it after the hangover."""
         heapq.heappushpop(self._loudest, judged_db)
         if above_db >= self._config.offset_db:
-            self.speech_end_frame = self.n_frames + 1
+            self.speech_end_frame = self.n_frames + 1 - DELAY_FRAMES
         elif self.n_frames + 1 - self.speech_end_frame >= self._hangover_frames:
             self.end_speech()

@@ -1,14 +1,13 @@
 """Held-out clips and time lines made from them."""
+from collections.abc import Callable
 from dataclasses import dataclass, field
 import json
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
-import pytest
-
 from parakeet_ros.audio import SAMPLE_RATE_HZ, Waveform
 from parakeet_ros.audio.files import read_audio
+import pytest
 
 HELDOUT = Path(__file__).parents[1] / 'data' / 'heldout'
 

@@ -1,7 +1,7 @@
 """The buffer is a window on the stream."""
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 import numpy as np
-
 from parakeet_ros.audio.buffer import SampleBuffer
 
 

@@ -1,10 +1,9 @@
 """Audio files are read whole or refused in words."""
 import numpy as np
-import pytest
-import soundfile
-
 from parakeet_ros.audio import AudioFormatError
 from parakeet_ros.audio.files import read_audio
+import pytest
+import soundfile
 
 
 @pytest.mark.parametrize('suffix, tolerance', [('wav', 1e-4), ('flac', 1e-4), ('ogg', 0.05)])

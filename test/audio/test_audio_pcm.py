@@ -1,11 +1,12 @@
 """PCM bytes become the same waveform however they are split."""
+from itertools import pairwise
 import struct
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 import numpy as np
-import pytest
-
 from parakeet_ros.audio import AudioFormat, AudioFormatError, MIX_DOWN, PcmDecoder, SAMPLE_FORMATS
+import pytest
 
 
 def plain_sample(raw: bytes, name: str) -> float:
@@ -32,7 +33,7 @@ def test_any_split_of_the_bytes_decodes_as_the_plain_reference(data, name, chann
     channel = data.draw(st.integers(MIX_DOWN, channels - 1))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=8)))
     decoder = PcmDecoder(AudioFormat(16_000, channels, name), channel)
-    pieces = [raw[a:b] for a, b in zip([0, *cuts], [*cuts, len(raw)])]
+    pieces = [raw[a:b] for a, b in pairwise([0, *cuts, len(raw)])]
     waveform = np.concatenate([decoder.decode(piece) for piece in pieces])
     assert waveform.dtype == np.float32
     np.testing.assert_allclose(waveform, plain_decode(raw, name, channels, channel), atol=1e-6)

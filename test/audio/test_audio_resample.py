@@ -1,9 +1,11 @@
 """Resampling neither moves the audio nor depends on how it arrives."""
-from hypothesis import given, settings, strategies as st
-import numpy as np
-import pytest
+from itertools import pairwise
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
 from parakeet_ros.audio import AudioFormatError, Resampler
+import pytest
 
 RATES = [8_000, 11_025, 22_050, 44_100, 48_000, 192_000]
 
@@ -15,7 +17,7 @@ def test_any_chunking_gives_the_same_samples(rate, seed, cuts):
     waveform = np.random.default_rng(seed).standard_normal(5_000, dtype=np.float32)
     whole = Resampler(rate).process(waveform, last=True)
     resampler, bounds = Resampler(rate), [0, *sorted(cuts), len(waveform)]
-    pieces = [resampler.process(waveform[a:b]) for a, b in zip(bounds, bounds[1:])]
+    pieces = [resampler.process(waveform[a:b]) for a, b in pairwise(bounds)]
     pieces.append(resampler.process(waveform[:0], last=True))
     np.testing.assert_array_equal(np.concatenate(pieces), whole)
 

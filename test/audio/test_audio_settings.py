@@ -1,9 +1,8 @@
 """Settings that make no sense are refused in words."""
 from dataclasses import fields
 
-import pytest
-
 from parakeet_ros.audio import SegmenterConfig
+import pytest
 
 
 @pytest.mark.parametrize('spec', fields(SegmenterConfig), ids=lambda spec: spec.name)

@@ -1,6 +1,6 @@
 """A sample's time is its chunk's stamp plus its offset."""
-from hypothesis import given, strategies as st
-
+from hypothesis import given
+from hypothesis import strategies as st
 from parakeet_ros.audio import Timeline
 from parakeet_ros.audio.timeline import MAX_ANCHORS
 
@@ -16,7 +16,7 @@ def test_every_sample_is_timed_by_its_own_chunk(chunks, kept):
         first += n_samples
     oldest = starts[-min(kept, len(starts))]
     timeline.forget_before(oldest)
-    for (n_samples, stamp_ns), start in zip(chunks, starts):
+    for (n_samples, stamp_ns), start in zip(chunks, starts, strict=True):
         if start < oldest:
             continue
         assert timeline.stamp_ns(start) == timeline.chunk_stamp_ns(start) == stamp_ns
