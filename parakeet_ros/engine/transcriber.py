@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 import threading
 import time
 
@@ -68,7 +69,7 @@ class Transcriber:
     def warm_up(self) -> None:
         """Run one second of noise, so that the first utterance finds caches and kernels ready."""
         noise = torch.randn(self.sample_rate, generator=torch.Generator().manual_seed(0))
-        self.transcribe(0.01 * noise)
+        self.transcribe(0.01 * noise, self.sample_rate)
 
     def transcribe(
         self,
@@ -107,11 +108,15 @@ class Transcriber:
             self._check_sample_rate(sample_rate)
             checked = [check_waveform(waveform) for waveform in waveforms]
             hypotheses = self._decode(checked, options, stopwatch)
-        n_samples = sum(len(waveform) for waveform in checked)
+            transcripts = [
+                self._transcript(hypothesis, len(waveform) / self.sample_rate)
+                for hypothesis, waveform in zip(hypotheses, checked, strict=True)
+            ]
+        audio_s = sum(transcript.audio_s for transcript in transcripts)
         return [
-            self._transcript(hypothesis, len(waveform) / self.sample_rate,
-                             stopwatch.share(len(waveform) / max(n_samples, 1)))
-            for hypothesis, waveform in zip(hypotheses, checked, strict=True)
+            replace(transcript, timings=stopwatch.share(
+                transcript.audio_s / audio_s if audio_s else 1.0 / len(transcripts)))
+            for transcript in transcripts
         ]
 
     def _decode(
@@ -134,8 +139,8 @@ class Transcriber:
             hypotheses[row] = hypothesis
         return hypotheses
 
-    def _transcript(self, hypothesis: Hypothesis, audio_s: float, timings: Timings) -> Transcript:
-        """Turn token ids into text and words."""
+    def _transcript(self, hypothesis: Hypothesis, audio_s: float) -> Transcript:
+        """Turn token ids into text and words; the timings come when the clock has stopped."""
         parallel = zip(hypothesis.tokens, hypothesis.frames, hypothesis.durations, strict=True)
         return Transcript(
             text=self.tokenizer.text(hypothesis.tokens),
@@ -146,7 +151,7 @@ class Transcriber:
             ),
             score=hypothesis.score,
             audio_s=audio_s,
-            timings=timings,
+            timings=Timings(),
         )
 
     def _check_sample_rate(self, sample_rate: int) -> None:
