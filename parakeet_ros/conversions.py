@@ -40,6 +40,11 @@ def coded_audio_message(coding: str) -> str:
             'audio_capture with format:=wave')
 
 
+def error_text(error: Exception) -> str:
+    """Name an error and what it says; some say nothing."""
+    return f'{type(error).__name__}: {error}'
+
+
 def result_json(result: Result, model: str) -> str:
     """
     Write the JSON object that goes out on `speech/result`; the README has its schema.
@@ -60,7 +65,7 @@ def result_json(result: Result, model: str) -> str:
             {'text': w.text, 'start_s': round(w.start_s, 3), 'end_s': round(w.end_s, 3)}
             for w in (transcript.words if transcript else ())],
         'timings': {key: round(value, 3) for key, value in result.timings.items()},
-        'error': str(result.error) if result.error else None,
+        'error': error_text(result.error) if result.error is not None else None,
         'model': model,
     }, ensure_ascii=False)
 

@@ -1,7 +1,7 @@
 """What the node publishes of speech."""
 
 from diagnostic_msgs.msg import DiagnosticArray
-from parakeet_ros.conversions import ns_to_time, result_json
+from parakeet_ros.conversions import error_text, ns_to_time, result_json
 from parakeet_ros.diagnostics import diagnostic_name, ERROR, OK, status
 from parakeet_ros.recognizer import Result
 from rclpy.lifecycle import LifecycleNode
@@ -31,8 +31,9 @@ class SpeechOutputs:
 
     def publish(self, result: Result) -> None:
         """Publish a result; an empty text goes out on `speech/result` alone."""
-        level, message, text = ERROR, str(result.error), ''
-        if result.transcript is not None:
+        if result.error is not None:
+            level, message, text = ERROR, error_text(result.error), ''
+        else:
             level, message, text = OK, result.transcript.text, result.transcript.text
         if text:
             self._text.publish(String(data=text))
