@@ -1,6 +1,5 @@
 """Raw PCM bytes of any common layout to a float32 mono waveform."""
 from dataclasses import dataclass
-from typing import Union
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ MAX_CHANNELS = 64
 # GStreamer's names, as audio_common uses them -> bytes per sample.
 SAMPLE_FORMATS = {'S16LE': 2, 'S24LE': 3, 'S32LE': 4, 'F32LE': 4, 'S8': 1, 'U8': 1}
 
-Bytes = Union[bytes, bytearray, memoryview, npt.NDArray[np.uint8]]
+Bytes = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
 
 
 class AudioFormatError(ValueError):
@@ -127,7 +126,8 @@ class PcmDecoder:
         """Divide by full scale; `top` is the largest positive value, full scale - 1 if 0."""
         clipped = (samples == -full_scale) | (samples == (top or full_scale - 1))
         self.clipped_samples += int(np.count_nonzero(clipped))
-        return samples.astype(np.float32) * np.float32(1 / full_scale)
+        scaled: Waveform = samples.astype(np.float32) * np.float32(1 / full_scale)
+        return scaled
 
     def _limit(self, samples: Waveform) -> Waveform:
         """Replace what is not finite by 0 and limit the rest to full scale."""

@@ -44,7 +44,7 @@ class Segmenter:
     """
 
     def __init__(self, config: SegmenterConfig | None = None) -> None:
-        """Start at sample 0 with silence behind it."""
+        """Start at sample 0, with the default settings if none are given."""
         self._next_config = config or SegmenterConfig()
         self.reset()
 

@@ -9,8 +9,8 @@ mean removed so that a microphone's DC offset does not count. Three ideas do the
 - The noise floor is the 5th percentile of the last `floor_window_s` of these levels. Even fluent
   speech comes near the background for about that share of the time (closures, gaps between words),
   so the floor stays under speech; a quieter background pulls it down within a twentieth of the
-  window, a louder one lifts it when it has filled the rest. A stream begins as if silence had
-  preceded it: nothing is known of the background, and speech at the first sample must be heard.
+  window, a louder one lifts it when it has filled the rest. A stream begins as if a quiet room
+  had preceded it, so that speech at its first sample is heard.
 - Speech begins when enough frames lie `onset_db` above the floor and ends when none has been
   `offset_db` above it for `hangover_s`.
 
@@ -28,6 +28,7 @@ from parakeet_ros.audio.buffer import Waveform
 from parakeet_ros.audio.settings import FRAME_SAMPLES, SegmenterConfig, to_frames
 
 FLOOR_QUANTILE = 0.05
+INITIAL_FLOOR_DB = -50.0  # above most rooms as microphones give them, well below speech
 JUDGED_FRAMES = 5  # a frame is judged by the median level of this many
 DELAY_FRAMES = JUDGED_FRAMES // 2  # they lie around it, so the judgement comes late
 ACCEPT_WINDOW = 2  # the frames that begin speech may be spread over twice their number
@@ -46,14 +47,15 @@ class EnergyVad:
     """Tell speech from background, one frame after the other."""
 
     def __init__(self, config: SegmenterConfig) -> None:
-        """Start as if silence had preceded the first frame."""
+        """Start as if a quiet room had preceded the first frame."""
         self.is_speech = False  # from acceptance to the end of the hangover
         self.n_frames = 0  # frames heard
         self.speech_start_frame = 0  # first frame of the latest speech
         self.speech_end_frame = 0  # one past its last
         self.level_db = config.floor_min_db
-        self._latest = deque([config.floor_min_db] * JUDGED_FRAMES, maxlen=JUDGED_FRAMES)
-        self._history = deque([config.floor_min_db] * to_frames(config.floor_window_s))
+        initial_db = max(config.floor_min_db, INITIAL_FLOOR_DB)
+        self._latest = deque([initial_db] * JUDGED_FRAMES, maxlen=JUDGED_FRAMES)
+        self._history = deque([initial_db] * to_frames(config.floor_window_s))
         self._sorted = list(self._history)
         self._loud_bits = 0  # bit k: the frame k frames ago was loud enough to begin speech
         self._loudest: list[float] = []  # heap of the loudest frames of the latest speech
