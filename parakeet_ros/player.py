@@ -26,6 +26,9 @@ import soxr
 
 INT16_MAX = 32767
 TAIL_S = 1.0  # silence after the last file, so that its last utterance ends as on a robot
+BOUNDS = {  # of the options; a stamp holds no more than 2**31 s
+    'rate': (0.01, 1e6), 'chunk_ms': (0.1, 10_000.0), 'gap_s': (0.0, 3600.0),
+    'start_stamp': (0.0, 2e9)}
 NOISE_FLOOR = 3e-4  # RMS of the silence between files, -70 dBFS: a room is never digitally silent
 
 
@@ -105,7 +108,7 @@ def assemble(files: list[Path], gap_s: float) -> tuple[NDArray[np.float32], int]
     noise = np.random.default_rng(0)
     parts: list[NDArray[np.float32]] = []
     sample_rate, channels = 0, 0
-    for file in files:
+    for number, file in enumerate(files, start=1):
         waveform, file_rate = read_audio(file)
         if not sample_rate:
             sample_rate, channels = file_rate, waveform.shape[1]
@@ -113,7 +116,7 @@ def assemble(files: list[Path], gap_s: float) -> tuple[NDArray[np.float32], int]
             waveform = soxr.resample(waveform, file_rate, sample_rate)
         if waveform.shape[1] != channels:
             waveform = np.repeat(waveform.mean(axis=1, keepdims=True), channels, axis=1)
-        pause_s = TAIL_S if file is files[-1] else gap_s
+        pause_s = gap_s if number < len(files) else TAIL_S
         silence = noise.normal(0, NOISE_FLOOR, (round(pause_s * sample_rate), channels))
         parts += [waveform, silence.astype(np.float32)]
     return np.concatenate(parts), sample_rate
@@ -136,9 +139,10 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument('--start-stamp', type=float, metavar='SECONDS',
                         help='stamp of the first sample instead of the time of day')
     options = parser.parse_args(arguments)
-    for name in ('rate', 'chunk_ms'):
-        if getattr(options, name) <= 0:
-            parser.error(f'--{name.replace("_", "-")} must be above 0')
+    for name, (low, high) in BOUNDS.items():
+        value = getattr(options, name)
+        if value is not None and not low <= value <= high:  # also true of NaN
+            parser.error(f'--{name.replace("_", "-")} is {value:g}; give {low:g} to {high:g}')
     return options
 
 

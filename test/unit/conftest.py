@@ -1,0 +1,40 @@
+"""The packaged model, clips that it gets right, and ROS without other machines."""
+
+from collections.abc import Iterator
+import os
+
+from heldout import Clip, find_clip
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/test')
+
+from local_ros import DOMAIN, LocalRos
+from parakeet_ros.engine import load_model, Transcriber
+
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+
+
+@pytest.fixture(scope='session')
+def engine() -> Transcriber:
+    """Return the packaged model on the CPU."""
+    return load_model('builtin', device='cpu')
+
+
+@pytest.fixture(scope='session')
+def easy_clip() -> Clip:
+    """Return a clip that the packaged model gets right."""
+    return find_clip('switch off the lights')
+
+
+@pytest.fixture(scope='session')
+def other_clip() -> Clip:
+    """Return another one."""
+    return find_clip('close the garage')
+
+
+@pytest.fixture
+def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalRos]:
+    """Return a ROS domain of the test's own, for its process and those that it starts."""
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
+    with LocalRos() as local:
+        yield local

@@ -1,0 +1,62 @@
+"""A ROS domain of the test's own, in the test's process."""
+
+from collections.abc import Callable
+import os
+import time
+from typing import Any
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+TIMEOUT_S = 30.0  # of anything that should happen soon, on a loaded machine
+DOMAIN = 1 + os.getpid() % 100  # 0 to 101 are safe on Linux
+
+
+class LocalRos:
+    """Nodes in one context, spun by `until`; a test uses it as a context manager."""
+
+    def __init__(self) -> None:
+        # the default context, since AudioPlayer is an executable's node and uses no other
+        rclpy.init(args=[], domain_id=DOMAIN)
+        self._executor = SingleThreadedExecutor()
+        self._nodes: list[Node] = []
+
+    def __enter__(self) -> 'LocalRos':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for node in list(self._nodes):
+            self.remove(node)
+        self._executor.shutdown()
+        rclpy.try_shutdown()
+
+    def add(self, node: Node) -> Any:
+        """Spin a node with the others, and destroy it at the end."""
+        self._nodes.append(node)
+        self._executor.add_node(node)
+        return node
+
+    def remove(self, node: Node) -> None:
+        """Destroy a node before the end."""
+        self._nodes.remove(node)
+        self._executor.remove_node(node)
+        node.destroy_node()
+
+    def node(self, name: str, *arguments: str) -> Node:
+        """Create a node with command-line arguments such as `-r audio:=/mic`."""
+        ros_arguments = ['--ros-args', *arguments] if arguments else []
+        return self.add(rclpy.create_node(name, cli_args=ros_arguments))
+
+    def spin(self, seconds: float) -> None:
+        """Handle what arrives for some time."""
+        deadline = time.monotonic() + seconds
+        while (left_s := deadline - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left_s)
+
+    def until(self, condition: Callable[[], Any], what: str) -> None:
+        """Handle what arrives until the condition holds."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while not condition():
+            assert time.monotonic() < deadline, f'{what}: not within {TIMEOUT_S} s'
+            self._executor.spin_once(timeout_sec=0.05)

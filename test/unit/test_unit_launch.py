@@ -1,0 +1,55 @@
+"""The launch files, read without launch: they repeat no default of the node."""
+
+import ast
+from pathlib import Path
+
+from parakeet_ros.parameters import settings
+import pytest
+
+FOLDER = Path(__file__).parents[2] / 'launch'
+FILES = [pytest.param(path, id=path.name) for path in sorted(FOLDER.glob('*.py'))]
+SETTINGS = {setting.name for setting in settings()}
+
+
+def calls(tree: ast.AST, name: str) -> list[ast.Call]:
+    """Find the calls of a function or class by name."""
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name) and node.func.id == name]
+
+
+def keywords(call: ast.Call) -> dict[str | None, ast.expr]:
+    """Return the keyword arguments of a call."""
+    return {keyword.arg: keyword.value for keyword in call.keywords}
+
+
+def test_there_are_launch_files() -> None:
+    assert {'asr.launch.py', 'demo.launch.py'} <= {path.values[0].name for path in FILES}
+
+
+@pytest.mark.parametrize('path', FILES)
+def test_a_launch_file_compiles_and_describes_its_launch(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding='utf-8'))
+    compile(tree, str(path), 'exec')
+    assert 'generate_launch_description' in {
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize('path', FILES)
+def test_an_argument_named_like_a_parameter_has_no_default_but_nothing(path: Path) -> None:
+    declared = calls(ast.parse(path.read_text(encoding='utf-8')), 'DeclareLaunchArgument')
+    assert declared
+    for call in declared:
+        name, given = ast.literal_eval(call.args[0]), keywords(call)
+        assert ast.literal_eval(given['description']).endswith('.'), name
+        if name in SETTINGS:
+            assert ast.literal_eval(given['default_value']) == '', name
+
+
+@pytest.mark.parametrize('path', FILES)
+def test_no_parameter_has_its_value_in_a_launch_file(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values):
+                if isinstance(key, ast.Constant) and key.value in SETTINGS:
+                    # OVERRIDES holds types by name; a value would be a second home
+                    assert not isinstance(value, ast.Constant), f'{key.value} in {path.name}'
