@@ -46,6 +46,7 @@ class AudioInput:
         self._on_audio = on_audio
         self._problems = problems
         self._info: AudioInfo | None = None
+        self._waits_for_info = True  # where it is announced, until it is given up
         self._held: list[tuple[memoryview, int, int]] = []
         self._sniffed = 0
         self._subscription: Any = None
@@ -81,7 +82,7 @@ class AudioInput:
         self._node.destroy_timer(self._timer)
         for subscription in (self._subscription, *self._info_subscriptions):
             self._node.destroy_subscription(subscription)
-        self._problems.clear('audio type', 'audio format')
+        self._problems.clear('audio type', 'audio format', 'audio info')
 
     def _watch(self) -> None:
         """Subscribe as the publishers publish; say so if that cannot be done."""
@@ -124,6 +125,7 @@ class AudioInput:
         if info != self._info:
             self._info = info
             self._sniffed = 0
+            self._problems.clear('audio info')
         self._hand_on_held()
 
     def _on_message(self, message: AudioData | AudioDataStamped) -> None:
@@ -135,9 +137,11 @@ class AudioInput:
         if stamp_ns == 0:
             stamp_ns = self._node.get_clock().now().nanoseconds
         self._held.append((memoryview(data.data), stamp_ns, arrival_ns))
-        if self._info is None and self._node.count_publishers(self._info_topic) > 0:
+        if (self._info is None and self._waits_for_info
+                and self._node.count_publishers(self._info_topic) > 0):
             if sum(len(chunk) for chunk, _, _ in self._held) < HELD_BYTES:
                 return
+            self._waits_for_info = False
             self._problems.report(
                 'audio info', AUDIO_INPUT, WARN,
                 f'{self._info_topic} has a publisher but no message came; the format is taken '

@@ -21,6 +21,10 @@ class LocalRos:
         rclpy.init(args=[], domain_id=DOMAIN)
         self._executor = SingleThreadedExecutor()
         self._nodes: list[Node] = []
+        # DDS allows a participant one type a topic: a second one stands for another process
+        self._other = rclpy.Context()
+        rclpy.init(args=[], context=self._other, domain_id=DOMAIN)
+        self._strangers: list[Node] = []
 
     def __enter__(self) -> 'LocalRos':
         return self
@@ -29,6 +33,9 @@ class LocalRos:
         for node in list(self._nodes):
             self.remove(node)
         self._executor.shutdown()
+        for node in self._strangers:
+            node.destroy_node()
+        rclpy.try_shutdown(context=self._other)
         rclpy.try_shutdown()
 
     def add(self, node: Node) -> Any:
@@ -47,6 +54,11 @@ class LocalRos:
         """Create a node with command-line arguments such as `-r audio:=/mic`."""
         ros_arguments = ['--ros-args', *arguments] if arguments else []
         return self.add(rclpy.create_node(name, cli_args=ros_arguments))
+
+    def stranger(self, name: str) -> Node:
+        """Create a node as if in another process; it is not spun, so it can only publish."""
+        self._strangers.append(rclpy.create_node(name, context=self._other))
+        return self._strangers[-1]
 
     def spin(self, seconds: float) -> None:
         """Handle what arrives for some time."""

@@ -1,0 +1,232 @@
+"""The node in the test's process: transitions, parameters and what its health report says."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from audio_common_msgs.msg import AudioData
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from heldout import Clip, pcm16, spoken
+from local_ros import LocalRos
+from parakeet_ros.node import AsrNode
+from parakeet_ros.parameters import READ_ONLY, settings
+import pytest
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from std_msgs.msg import String
+
+StartNode = Callable[..., AsrNode]
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+@pytest.fixture
+def start(ros: LocalRos) -> Iterator[StartNode]:
+    """Return a function that makes a node with parameters, such as `vad__onset_db=9.0`."""
+    nodes: list[AsrNode] = []
+
+    def start_node(**values: Any) -> AsrNode:
+        overrides = [Parameter(name.replace('__', '.'), value=value)
+                     for name, value in {'device': 'cpu', **values}.items()]
+        nodes.append(ros.add(AsrNode(parameter_overrides=overrides)))
+        return nodes[-1]
+
+    yield start_node
+    for node in nodes:
+        node.trigger_shutdown()
+
+
+class Health:
+    """The latest diagnostics by task."""
+
+    def __init__(self, ros: LocalRos) -> None:
+        self.status: dict[str, DiagnosticStatus] = {}
+        self._ros = ros
+        ros.node('operator').create_subscription(
+            DiagnosticArray, '/diagnostics', self._on_array, 10)
+
+    def _on_array(self, array: DiagnosticArray) -> None:
+        self.status.update({status.name: status for status in array.status})
+
+    def until(self, task: str, level: bytes, words: str = '') -> dict[str, str]:
+        """Wait for a level with these words, and return the values."""
+        name = f'asr: {task}'
+        self._ros.until(
+            lambda: name in self.status and self.status[name].level == level
+            and words in self.status[name].message, f'{task} at {level!r} with {words!r}')
+        return {v.key: v.value for v in self.status[name].values}
+
+
+def outcome(node: AsrNode, name: str, value: Any) -> tuple[bool, str]:
+    """Set a parameter; return whether it was taken and, if not, why."""
+    [result] = node.set_parameters([Parameter(name, value=value)])
+    return result.successful, result.reason
+
+
+# --- transitions --------------------------------------------------------------------------------
+
+
+def test_the_node_goes_through_its_life_twice(start: StartNode) -> None:
+    node = start()
+    for _ in range(2):
+        assert node.current_state_label == 'unconfigured' and node.engine is None
+        assert node.trigger_configure() == SUCCESS
+        assert node.current_state_label == 'inactive' and node.engine is not None
+        assert node.trigger_activate() == SUCCESS
+        assert node.current_state_label == 'active' and node.audio_input is not None
+        assert node.trigger_deactivate() == SUCCESS
+        assert node.current_state_label == 'inactive' and node.audio_input is None
+        assert node.trigger_cleanup() == SUCCESS
+
+
+@pytest.mark.parametrize('autostart', [True, False])
+def test_autostart_activates_only_if_it_is_asked_to(start: StartNode, autostart: bool) -> None:
+    node = start(autostart=autostart)
+    node.autostart()
+    assert node.current_state_label == ('active' if autostart else 'unconfigured')
+
+
+@pytest.mark.parametrize(('values', 'words'), [
+    ({'model': '/nonexistent.nemo'}, '/nonexistent.nemo'), ({'model': ''}, 'model'),
+    ({'device': 'abacus'}, 'abacus'), ({'dtype': 'int3'}, 'int3'),
+    ({'sample_format': 'F64'}, 'F64')])
+def test_what_cannot_be_configured_is_named_and_the_node_stays_unconfigured(
+        ros: LocalRos, start: StartNode, values: dict[str, Any], words: str) -> None:
+    health, node = Health(ros), start(**values)
+    assert node.trigger_configure() == FAILURE
+    assert node.current_state_label == 'unconfigured' and node.engine is None
+    health.until('recognizer', DiagnosticStatus.ERROR, words)
+    for name, value in (('model', 'builtin'), ('device', 'cpu'), ('dtype', 'auto'),
+                        ('sample_format', 'S16LE')):
+        assert outcome(node, name, value) == (True, '')
+    assert node.trigger_configure() == SUCCESS
+    health.until('recognizer', DiagnosticStatus.OK)
+
+
+# --- audio to text ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('ending', ['pause', 'silence of the stream', 'deactivate'])
+def test_speech_becomes_text_however_it_ends(
+        ros: LocalRos, start: StartNode, easy_clip: Clip, ending: str) -> None:
+    texts: list[str] = []
+    ros.node('listener').create_subscription(
+        String, 'speech/text', lambda message: texts.append(message.data), 10)
+    node = start(end_of_stream_s=0.5)
+    node.autostart()
+    microphone = ros.stranger('microphone').create_publisher(AudioData, 'audio', 100)
+    ros.until(microphone.get_subscription_count, 'the node listens')
+    audio = pcm16(spoken(easy_clip))
+    if ending != 'pause':  # the pause behind the clip is 1 s; leave too little to end it
+        audio = audio[:-2 * 12_000]
+    microphone.publish(AudioData(data=audio))
+    if ending == 'deactivate':
+        ros.until(lambda: node.recognizer.is_speaking, 'the node hears speech')
+        node.trigger_deactivate()
+    ros.until(lambda: texts, 'a text')
+    assert texts == [easy_clip.text]
+
+
+# --- parameters ---------------------------------------------------------------------------------
+
+
+def test_every_setting_is_a_parameter_with_its_default(start: StartNode) -> None:
+    node = start()
+    for setting in settings():
+        expected = 'cpu' if setting.name == 'device' else setting.default
+        assert node.get_parameter(setting.name).value == expected
+        assert setting.description in node.describe_parameter(setting.name).description
+
+
+@pytest.mark.parametrize(('values', 'error'), [
+    ({'vad__onset_db': 99.0}, InvalidParameterValueException),
+    ({'queue_size': 0}, InvalidParameterValueException),
+    ({'queue_size': 'many'}, InvalidParameterTypeException),
+    ({'vad__onset_db': 'loud'}, ValueError),
+    ({'vad__onset_db': 4.0, 'vad__offset_db': 9.0}, ValueError)])
+def test_a_node_does_not_start_with_values_that_it_cannot_take(
+        ros: LocalRos, values: dict[str, Any], error: type[Exception]) -> None:
+    overrides = [Parameter(name.replace('__', '.'), value=value)
+                 for name, value in values.items()]
+    with pytest.raises(error, match=next(iter(values)).replace('__', r'\.')[:6]):
+        AsrNode(parameter_overrides=overrides)
+
+
+def test_a_whole_number_is_taken_for_a_threshold(start: StartNode) -> None:
+    node = start(vad__onset_db=9)
+    assert node.config.vad.onset_db == 9.0
+    assert outcome(node, 'vad.onset_db', 12) == (True, '')
+    assert node.config.vad.onset_db == 12.0
+
+
+def test_vad_settings_change_while_the_node_runs(start: StartNode) -> None:
+    node = start()
+    node.autostart()
+    assert outcome(node, 'vad.hangover_s', 0.9) == (True, '')
+    assert node.config.vad.hangover_s == 0.9
+
+
+def test_vad_settings_that_depend_on_each_other_change_together(start: StartNode) -> None:
+    node = start()
+    result = node.set_parameters_atomically(
+        [Parameter('vad.onset_db', value=30.0), Parameter('vad.offset_db', value=25.0)])
+    assert result.successful, result.reason
+    assert (node.config.vad.onset_db, node.config.vad.offset_db) == (30.0, 25.0)
+
+
+@pytest.mark.parametrize(('name', 'value', 'words'), [
+    ('vad.onset_db', 99.0, 'onset_db'), ('vad.onset_db', 'loud', 'vad.onset_db'),
+    ('vad.onset_db', float('nan'), 'onset_db'), ('vad.offset_db', 39.0, 'onset_db'),
+    ('vad.hangover_s', None, 'vad.hangover_s'), ('queue_size', 0, 'queue_size')])
+def test_a_bad_value_is_refused_with_a_reason_and_changes_nothing(
+        start: StartNode, name: str, value: Any, words: str) -> None:
+    node = start()
+    before = node.config
+    successful, reason = outcome(node, name, value)
+    assert not successful and words in reason
+    assert node.config == before
+
+
+def test_what_is_fixed_while_configured_says_what_to_do(start: StartNode) -> None:
+    node = start()
+    assert outcome(node, 'queue_size', 3) == (True, '')
+    node.trigger_configure()
+    for setting in settings():
+        if setting.change == READ_ONLY or setting.name.startswith('vad.'):
+            continue
+        successful, reason = outcome(node, setting.name, setting.default)
+        assert not successful and setting.name in reason and 'unconfigured' in reason
+    node.trigger_cleanup()
+    assert outcome(node, 'queue_size', 4) == (True, '')
+    assert node.config.queue_size == 4
+
+
+def test_autostart_is_read_only(start: StartNode) -> None:
+    successful, reason = outcome(start(), 'autostart', False)
+    assert not successful and reason
+
+
+# --- health ---------------------------------------------------------------------------------
+
+
+def test_health_reports_each_state_and_its_values(ros: LocalRos, start: StartNode) -> None:
+    health, node = Health(ros), start()
+    assert health.until('recognizer', DiagnosticStatus.OK, 'unconfigured').keys() == {
+        'state', 'model'}
+    node.autostart()
+    values = health.until('recognizer', DiagnosticStatus.OK, 'active')
+    assert (values['model'], values['device'], values['queue']) == ('builtin', 'cpu', '0')
+    assert values['utterances'] == values['dropped'] == '0'
+    values = health.until('audio input', DiagnosticStatus.OK, 'active')
+    assert (values['topic'], values['publishers'], values['messages']) == ('/audio', '0', '0')
+
+
+def test_missing_audio_is_a_warning_until_it_comes(ros: LocalRos, start: StartNode) -> None:
+    health, node = Health(ros), start(stale_audio_s=0.5)
+    node.autostart()
+    health.until('audio input', DiagnosticStatus.WARN, 'no publisher')
+    microphone = ros.stranger('microphone').create_publisher(AudioData, 'audio', 10)
+    health.until('audio input', DiagnosticStatus.WARN, 'sends nothing')
+    ros.until(microphone.get_subscription_count, 'the node listens')
+    ros.node('clock').create_timer(0.1, lambda: microphone.publish(AudioData(data=bytes(320))))
+    values = health.until('audio input', DiagnosticStatus.OK)
+    assert (values['sample rate Hz'], values['sample format']) == ('16000', 'S16LE')
