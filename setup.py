@@ -31,6 +31,7 @@ setup(
             'asr = parakeet_ros.node:main',
             'audio_player = parakeet_ros.player:main',
             'demo = parakeet_ros.demo:main',
+            'parakeet-ros = parakeet_ros.cli.main:main',
         ],
     },
 )

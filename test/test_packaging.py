@@ -30,7 +30,7 @@ def setup_keywords() -> dict[str, object]:
 
 def console_scripts() -> dict[str, str]:
     """Read the names of the executables and what each runs from setup.py."""
-    found = re.findall(r"'(\w+) = ([\w.]+:\w+)'", (ROOT / 'setup.py').read_text())
+    found = re.findall(r"'([\w-]+) = ([\w.]+:\w+)'", (ROOT / 'setup.py').read_text())
     assert found, 'setup.py declares no console scripts'
     return dict(found)
 

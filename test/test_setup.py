@@ -14,8 +14,8 @@ import sys
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TOOLS = ('awk', 'bash', 'c++', 'cat', 'cp', 'cut', 'dirname', 'env', 'flock', 'grep', 'head',
-         'mkdir', 'rm', 'sed', 'sha256sum', 'sleep', 'tail', 'touch', 'uname')
+TOOLS = ('awk', 'bash', 'c++', 'cat', 'chmod', 'cp', 'cut', 'dirname', 'env', 'flock', 'grep',
+         'head', 'mkdir', 'rm', 'sed', 'sha256sum', 'sleep', 'tail', 'touch', 'uname')
 STAND_IN = """#!/usr/bin/env bash
 case "$*" in
   *probe.py) echo "$0 {facts}" ;;

@@ -1,0 +1,55 @@
+"""The verbs, and what their errors become."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import logging
+import os
+import sys
+
+from parakeet_ros.cli import download, info
+
+FAILURE = 1  # a model or a sound file is at fault; argparse exits with 2 on wrong usage
+INTERRUPTED = 130  # as a shell reports SIGINT
+
+_VERBS = (info, download)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """
+    Run a verb and return the exit status.
+
+    0: done; 1: a model or sound file is missing, damaged or unsupported, and the message on
+    standard error says which; 2: wrong usage; 130: interrupted.
+    """
+    options = _parser().parse_args(args)
+    logging.basicConfig(
+        level=logging.INFO if options.verbose else logging.WARNING,
+        format='%(levelname)s: %(message)s',
+    )
+    try:
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (ValueError, OSError) as error:  # bad input; its message names the remedy
+        sys.stderr.write(f'parakeet-ros: error: {error}\n')
+        return FAILURE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='parakeet-ros',
+        description='Speech recognition with NVIDIA Parakeet models in plain PyTorch.',
+        epilog='Exit status: 0 done, 1 a model or sound file is at fault, 2 wrong usage.',
+    )
+    parser.add_argument('-v', '--verbose', action='store_true', help='say what is being done')
+    verbs = parser.add_subparsers(title='verbs', metavar='VERB', required=True)
+    for verb in _VERBS:
+        verb.add_parser(verbs)
+    return parser
