@@ -5,13 +5,12 @@ Only what is given on the command line is passed on: every default is the node's
 the parameter file.
 """
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch.utilities.type_utils import coerce_to_type
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
-
-from launch import LaunchContext, LaunchDescription
 
 OVERRIDES = {'model': str, 'device': str, 'autostart': bool, 'use_sim_time': bool}
 

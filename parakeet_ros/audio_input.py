@@ -68,12 +68,12 @@ class AudioInput:
 
     @property
     def age_s(self) -> float:
-        """Seconds since the last message, or since the start."""
+        """Return the seconds since the last message, or since the start."""
         return (time.monotonic_ns() - self._last_arrival_ns) / 1e9
 
     @property
     def type_name(self) -> str:
-        """The type that is subscribed to."""
+        """Return the type that is subscribed to."""
         return self._subscribed_as[0]
 
     def close(self) -> None:

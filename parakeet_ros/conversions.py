@@ -54,7 +54,7 @@ def result_json(result: Result, model: str) -> str:
     utterance, transcript = result.utterance, result.transcript
     return json.dumps({
         'schema': RESULT_SCHEMA,
-        'id': result.id,
+        'id': result.utterance_id,
         'start': _stamp(utterance.start_ns),
         'end': _stamp(utterance.end_ns),
         'speech_start': _stamp(utterance.speech_start_ns),

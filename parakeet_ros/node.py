@@ -176,7 +176,7 @@ class AsrNode(LifecycleNode):
             if result.error is not None:
                 self._problems.report(
                     'transcribe', RECOGNIZER, ERROR, f'The engine failed on utterance '
-                    f'{result.id}: {type(result.error).__name__}: {result.error}')
+                    f'{result.utterance_id}: {type(result.error).__name__}: {result.error}')
             else:
                 self._problems.clear('transcribe')
             self._outputs.publish(result)
@@ -206,27 +206,27 @@ class AsrNode(LifecycleNode):
 
     @property
     def config(self) -> parameters.Parameters:
-        """The parameters in force."""
+        """Return the parameters in force."""
         return self._config
 
     @property
     def current_state_label(self) -> str:
-        """The lifecycle state: unconfigured, inactive, active or finalized."""
+        """Return the lifecycle state: unconfigured, inactive, active or finalized."""
         return self._state_machine.current_state[1]
 
     @property
     def engine(self) -> Any:
-        """The loaded model, None while unconfigured."""
+        """Return the loaded model, None while unconfigured."""
         return self._engine
 
     @property
     def recognizer(self) -> Recognizer | None:
-        """The recognizer, None while unconfigured."""
+        """Return the recognizer, None while unconfigured."""
         return self._recognizer
 
     @property
     def audio_input(self) -> AudioInput | None:
-        """The audio input, None while inactive."""
+        """Return the audio input, None while inactive."""
         return self._input
 
     def _log(self, level: bytes, message: str) -> None:

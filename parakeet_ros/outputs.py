@@ -42,7 +42,7 @@ class SpeechOutputs:
         array.header.stamp = ns_to_time(result.utterance.start_ns)
         array.status.append(status(
             f'{diagnostic_name(self._node)}: utterance', level, message, self._model,
-            {'id': result.id, **result.timings}))
+            {'id': result.utterance_id, **result.timings}))
         self._timing.publish(array)
 
     def publish_is_speaking(self, speaking: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from parakeet_ros.audio import AudioFormat, MIX_DOWN, SAMPLE_FORMATS, SegmenterConfig
 from parakeet_ros.audio.pcm import MAX_CHANNELS, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
+from parakeet_ros.audio.settings import check_ranges
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
 READ_ONLY = 'read-only'  # fixed when the node starts
@@ -13,9 +14,9 @@ UNCONFIGURED = 'unconfigured'  # may change while the node is unconfigured
 DYNAMIC = 'dynamic'  # may change at any time, takes effect between utterances
 
 
-def _setting(default: Any, description: str, *, range: tuple[float, float] | None = None,
+def _setting(default: Any, description: str, *, bounds: tuple[float, float] | None = None,
              change: str = UNCONFIGURED) -> Any:
-    metadata = {'description': description, 'range': range, 'change': change}
+    metadata = {'description': description, 'range': bounds, 'change': change}
     return field(default=default, metadata=metadata)
 
 
@@ -36,37 +37,33 @@ class Parameters:
         True, 'Configure and activate at start, without a lifecycle manager.', change=READ_ONLY)
     queue_size: int = _setting(
         8, 'Utterances that may wait for the engine; more are dropped and counted.',
-        range=(1, 1000))
+        bounds=(1, 1000))
     sample_rate: int = _setting(
         16000, 'Sample rate of raw audio in Hz, used until audio_info tells it.',
-        range=(MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ))
+        bounds=(MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ))
     channels: int = _setting(
-        1, 'Channels of raw audio, used until audio_info tells it.', range=(1, MAX_CHANNELS))
+        1, 'Channels of raw audio, used until audio_info tells it.', bounds=(1, MAX_CHANNELS))
     sample_format: str = _setting(
         'S16LE', f'Sample format of raw audio ({", ".join(SAMPLE_FORMATS)}), used until '
         'audio_info tells it.')
     channel: int = _setting(
-        MIX_DOWN, 'Channel that is listened to, counted from 0; -1 mixes all of them.', range=(MIX_DOWN, MAX_CHANNELS - 1))
+        MIX_DOWN, 'Channel that is listened to, counted from 0; -1 mixes all of them.',
+        bounds=(MIX_DOWN, MAX_CHANNELS - 1))
     end_of_stream_s: float = _setting(
         1.0, 'Seconds without a message after which an open utterance is closed.',
-        range=(0.2, 60.0))
+        bounds=(0.2, 60.0))
     stale_audio_s: float = _setting(
-        5.0, 'Seconds without a message after which diagnostics warn.', range=(0.5, 3600.0))
+        5.0, 'Seconds without a message after which diagnostics warn.', bounds=(0.5, 3600.0))
     vad: SegmenterConfig = field(default_factory=SegmenterConfig)
 
     def __post_init__(self) -> None:
-        for setting in settings():
-            if setting.range is not None and not setting.name.startswith('vad.'):
-                value = getattr(self, setting.name)
-                low, high = setting.range
-                if not low <= value <= high:
-                    raise ValueError(
-                        f'{setting.name} is {value}; give a value from {low} to {high}')
+        """Refuse values out of range."""
+        check_ranges(self)
 
     @property
     def audio_format(self) -> AudioFormat:
         """
-        The format of raw audio that no audio_info describes.
+        Return the format of raw audio that no audio_info describes.
 
         :raises AudioFormatError: if it is not supported.
         """
@@ -80,7 +77,7 @@ class Setting:
     name: str
     default: bool | int | float | str
     description: str
-    range: tuple[float, float] | None
+    bounds: tuple[float, float] | None
     change: str
 
 
@@ -123,12 +120,12 @@ def descriptor(setting: Setting) -> ParameterDescriptor:
         read_only=setting.change == READ_ONLY,
         # a YAML file or `ros2 param set` may give 12 where 12.0 is meant
         dynamic_typing=isinstance(setting.default, float))
-    if setting.range is not None and isinstance(setting.default, float):
-        low, high = setting.range
+    if setting.bounds is not None and isinstance(setting.default, float):
+        low, high = setting.bounds
         result.floating_point_range.append(
             FloatingPointRange(from_value=float(low), to_value=float(high)))
-    elif setting.range is not None:
-        low, high = setting.range
+    elif setting.bounds is not None:
+        low, high = setting.bounds
         result.integer_range.append(
             IntegerRange(from_value=int(low), to_value=int(high), step=1))
     return result

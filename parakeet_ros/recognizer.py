@@ -18,7 +18,7 @@ from parakeet_ros.worker import Engine, Outcome, Worker
 class Pending:
     """What is known of an utterance when it goes to the engine."""
 
-    id: int
+    utterance_id: int
     utterance: StreamUtterance
     closed_ns: int  # steady clock
 
@@ -33,7 +33,7 @@ class Result:
     `latency` (end of speech to result), then `rtfx`; it is empty where the engine failed.
     """
 
-    id: int
+    utterance_id: int
     utterance: StreamUtterance
     transcript: Any | None
     error: Exception | None
@@ -60,17 +60,17 @@ class Recognizer:
 
     @property
     def is_speaking(self) -> bool:
-        """Whether the segmenter is inside speech."""
+        """Return whether the segmenter is inside speech."""
         return self._stream is not None and self._stream.is_speaking
 
     @property
     def stream(self) -> AudioStream | None:
-        """The stream that is listened to, none before the first audio."""
+        """Return the stream that is listened to, None before the first audio."""
         return self._stream
 
     @property
     def queue_depth(self) -> int:
-        """How many utterances wait for the engine or are in it."""
+        """Return how many utterances wait for the engine or are in it."""
         return self._worker.depth
 
     def set_config(self, config: SegmenterConfig) -> None:
@@ -132,7 +132,7 @@ class Recognizer:
         else:
             timings = _timings(pending, outcome, time.monotonic_ns())
             self.counters.count(bool(transcript.text), timings, transcript.timings.total_ms)
-        return Result(pending.id, pending.utterance, transcript, outcome.error, timings)
+        return Result(pending.utterance_id, pending.utterance, transcript, outcome.error, timings)
 
 
 def _timings(pending: Pending, outcome: Outcome, now_ns: int) -> dict[str, float]:

@@ -23,32 +23,28 @@ class SegmenterConfig:
     """
 
     onset_db: float = _setting(
-        7.0, 3.0, 40.0, 'level above the noise floor at which speech begins, in dB')
+        7.0, 3.0, 40.0, 'Level above the noise floor at which speech begins, in dB.')
     offset_db: float = _setting(
-        4.5, 1.0, 40.0, 'level above the noise floor below which speech ends, in dB')
+        4.5, 1.0, 40.0, 'Level above the noise floor below which speech ends, in dB.')
     floor_min_db: float = _setting(
         -70.0, -100.0, -20.0,
-        'lowest noise floor in dBFS; below it everything counts as equally silent')
+        'Lowest noise floor in dBFS; below it everything counts as equally silent.')
     floor_window_s: float = _setting(
-        2.0, 0.5, 10.0, 'time in which the noise floor learns a louder background, in seconds')
+        2.0, 0.5, 10.0, 'Time in which the noise floor learns a louder background, in seconds.')
     min_speech_s: float = _setting(
-        0.08, 0.03, 1.0, 'speech needed to begin an utterance, in seconds; shorter is a click')
+        0.08, 0.03, 1.0, 'Speech needed to begin an utterance, in seconds; shorter is a click.')
     hangover_s: float = _setting(
-        0.5, 0.1, 5.0, 'silence awaited before an utterance ends, in seconds')
+        0.5, 0.1, 5.0, 'Silence awaited before an utterance ends, in seconds.')
     pre_roll_s: float = _setting(
-        0.2, 0.0, 2.0, 'audio kept before the first speech, in seconds')
+        0.23, 0.0, 2.0, 'Audio kept before the first speech, in seconds.')
     post_roll_s: float = _setting(
-        0.25, 0.0, 5.0, 'audio kept after the last speech, in seconds; at most hangover_s')
+        0.25, 0.0, 5.0, 'Audio kept after the last speech, in seconds; at most hangover_s.')
     max_utterance_s: float = _setting(
-        30.0, 2.0, 120.0, 'longest utterance, in seconds; longer speech is cut at a quiet point')
+        30.0, 2.0, 120.0, 'Longest utterance, in seconds; longer speech is cut at a quiet point.')
 
     def __post_init__(self) -> None:
         """Refuse values out of range and combinations that contradict each other."""
-        for spec in fields(self):
-            value = getattr(self, spec.name)
-            low, high = spec.metadata['range']
-            if not low <= value <= high:  # also true of NaN
-                raise ValueError(f'{spec.name} is {value}: set it between {low} and {high}')
+        check_ranges(self)
         if self.offset_db > self.onset_db:
             raise ValueError(
                 f'offset_db is {self.offset_db}: set it to at most onset_db ({self.onset_db})')
@@ -62,6 +58,18 @@ class SegmenterConfig:
             raise ValueError(
                 f'max_utterance_s is {self.max_utterance_s}: set it to at least {2 * lead_s:g}, '
                 'twice pre_roll_s + 2 * min_speech_s')
+
+
+def check_ranges(settings: Any) -> None:
+    """
+    Check the fields of a dataclass whose metadata gives a range.
+
+    :raises ValueError: naming the field, its value and the bounds.
+    """
+    for spec in fields(settings):
+        value, bounds = getattr(settings, spec.name), spec.metadata.get('range')
+        if bounds is not None and not bounds[0] <= value <= bounds[1]:  # also true of NaN
+            raise ValueError(f'{spec.name} is {value}: set it between {bounds[0]} and {bounds[1]}')
 
 
 def to_frames(duration_s: float) -> int:

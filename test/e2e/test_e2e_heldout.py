@@ -12,6 +12,7 @@ import pytest
 GAP_S = 1.0
 BEGIN_S = 1000.0
 RATE = 4  # times real time
+MARGIN_PERCENT = 1.0  # what the segmenter may add to the card's figure for whole clips
 EDGE_S = 0.35  # how far the detector's idea of speech may reach beyond a clip
 
 
@@ -44,8 +45,10 @@ def test_heldout_clips_become_text_at_their_times(heard):
     assert heard.value('recognizer', 'failed') == '0'
     assert heard.value('audio input', 'refused messages') == '0'
     said = ' '.join(clip.text for clip in SHORT_CLIPS)
-    wer_percent = 100 * jiwer.wer(said, ' '.join(heard.texts))
-    assert wer_percent <= CARD_WER_PERCENT, heard.texts
+    words = jiwer.process_words(said, ' '.join(heard.texts))
+    right_percent = 100 * words.hits / len(said.split())
+    assert right_percent >= 100 - CARD_WER_PERCENT, heard.texts
+    assert 100 * words.wer <= CARD_WER_PERCENT + MARGIN_PERCENT, heard.texts
 
     # one utterance a clip, in order, under one id each, the same on every topic
     assert len(heard.results) == len(SHORT_CLIPS)

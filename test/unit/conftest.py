@@ -4,12 +4,9 @@ from collections.abc import Iterator
 import os
 
 from heldout import Clip, find_clip
-import pytest
-
-pytest.importorskip('rclpy', reason='rclpy is not installed: run scripts/test')
-
 from local_ros import DOMAIN, LocalRos
 from parakeet_ros.engine import load_model, Transcriber
+import pytest
 
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 

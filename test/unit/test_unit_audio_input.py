@@ -126,7 +126,7 @@ def test_audio_info_that_never_comes_is_not_waited_for_for_ever(ears: Ears) -> N
     info = ears.microphone.create_publisher(AudioInfo, 'audio_info', LATCHED)
     ears.ros.until(info.get_subscription_count, 'the input subscribes to info')
     publisher = ears.publisher()
-    for part in range(4):
+    for _ in range(4):
         publisher.publish(stamped(bytes(HELD_BYTES // 4)))
     ears.until_heard(4)
     assert 'sample_rate' in ears.complaint()[1]

@@ -3,7 +3,8 @@
 import json
 
 from audio_common_msgs.msg import AudioInfo
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 import numpy as np
 from parakeet_ros.audio import AudioFormat, AudioFormatError, StreamUtterance, Utterance
 from parakeet_ros.conversions import format_from_info, ns_to_time, result_json, time_to_ns

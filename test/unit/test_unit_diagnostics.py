@@ -1,7 +1,8 @@
 """Problems: logged once, shown until they are mended."""
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from parakeet_ros.diagnostics import AUDIO_INPUT, ERROR, OK, Problems, RECOGNIZER, status, WARN
 import pytest
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import re
 from typing import Any
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from parakeet_ros.audio import AudioFormatError
 from parakeet_ros.parameters import (
     descriptor,
@@ -53,7 +54,7 @@ def test_every_field_is_a_setting() -> None:
 def test_a_setting_says_what_it_is_and_when_it_may_change(setting: Setting) -> None:
     assert len(setting.description.split()) >= 4
     assert setting.change in (READ_ONLY, UNCONFIGURED, DYNAMIC)
-    assert (setting.range is not None) == (type(setting.default) in (int, float))
+    assert (setting.bounds is not None) == (type(setting.default) in (int, float))
     described = descriptor(setting)
     assert setting.description in described.description
     assert setting.change in described.description
@@ -65,9 +66,9 @@ def test_a_numeric_setting_has_its_range_in_its_descriptor(setting: Setting) -> 
     described = descriptor(setting)
     ranges = {float: described.floating_point_range, int: described.integer_range}
     described_range = ranges.pop(type(setting.default))[0]
-    assert (described_range.from_value, described_range.to_value) == setting.range
+    assert (described_range.from_value, described_range.to_value) == setting.bounds
     assert [len(other) for other in ranges.values()] == [0]
-    assert setting.range[0] <= setting.default <= setting.range[1]
+    assert setting.bounds[0] <= setting.default <= setting.bounds[1]
 
 
 # --- values -----------------------------------------------------------------------------------
@@ -107,7 +108,7 @@ def test_a_wrong_type_is_refused_by_name(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize('setting', RANGED)
 def test_a_value_beyond_its_range_is_refused_with_name_and_bounds(setting: Setting) -> None:
-    low, high = setting.range
+    low, high = setting.bounds
     beyond = [low - 1, high + 1]
     if isinstance(setting.default, float):
         beyond += [float('nan'), float('inf'), -float('inf')]
@@ -142,7 +143,7 @@ def sentence(setting: Setting) -> str:
 
 def range_text(setting: Setting) -> str:
     """Return a range as people read it."""
-    return '{:g} to {:g}'.format(*setting.range) if setting.range else ''
+    return '{:g} to {:g}'.format(*setting.bounds) if setting.bounds else ''
 
 
 def test_the_parameter_file_holds_every_setting_with_its_default() -> None:
@@ -170,7 +171,7 @@ def test_the_parameter_file_describes_every_setting_above_it() -> None:
             comment = []
     for setting in SETTINGS.values():
         text = sentence(setting)
-        if setting.range:
+        if setting.bounds:
             text += f' [{range_text(setting)}]'
         assert described[setting.name] == f'{text}.'
 

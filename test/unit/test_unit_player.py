@@ -6,7 +6,8 @@ import sys
 from typing import Any
 
 from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
-from hypothesis import given, HealthCheck, settings, strategies as st
+from hypothesis import given, HealthCheck, settings
+from hypothesis import strategies as st
 from local_ros import LocalRos
 import numpy as np
 from numpy.typing import NDArray

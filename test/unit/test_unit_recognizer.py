@@ -7,7 +7,8 @@ import time
 
 from fake_engine import Counter, FakeEngine, TIMEOUT_S
 from heldout import Clip, pcm16, spoken
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 from parakeet_ros.audio import AudioFormat, AudioFormatError, MIX_DOWN, SegmenterConfig
 from parakeet_ros.engine import Transcriber
@@ -87,7 +88,7 @@ def test_every_utterance_is_in_exactly_one_place(script: list[str], capacity: in
             assert said == (counters.transcribed + counters.failed + counters.dropped
                             + recognizer.queue_depth + untaken)
     results += recognizer.take_results()
-    assert [result.id for result in results] == expected_ids[:len(results)]
+    assert [result.utterance_id for result in results] == expected_ids[:len(results)]
     assert recognizer.counters.failed == sum(result.error is not None for result in results)
     assert len(recognizer.counters.latencies_ms) == recognizer.counters.transcribed
 
@@ -100,7 +101,7 @@ def test_ids_count_from_one_in_the_order_of_the_stream() -> None:
             microphone.push(VOICE + PAUSE)
             engine.release()
         results = finished(recognizer)
-    assert [result.id for result in results] == [1, 2, 3, 4]
+    assert [result.utterance_id for result in results] == [1, 2, 3, 4]
     starts = [result.utterance.start_ns for result in results]
     assert starts == sorted(set(starts))
 
@@ -152,7 +153,7 @@ def test_finish_publishes_the_utterance_that_is_open_and_forgets_the_stream() ->
     with recognizing(engine) as recognizer:
         Microphone(recognizer).push(PAUSE + VOICE)
         assert recognizer.is_speaking
-        assert [result.id for result in finished(recognizer)] == [1]
+        assert [result.utterance_id for result in finished(recognizer)] == [1]
         assert not recognizer.is_speaking and recognizer.stream is None
         assert finished(recognizer) == [], 'there is nothing more'
 
@@ -209,7 +210,7 @@ def test_the_same_bytes_in_any_chunks_give_the_same_results(
             microphone = Microphone(recognizer)
             for start, end in zip(edges, edges[1:]):
                 microphone.push(audio[start:end])
-            return [(r.id, r.transcript.text, r.transcript.words, r.utterance.start_ns,
+            return [(r.utterance_id, r.transcript.text, r.transcript.words, r.utterance.start_ns,
                      r.utterance.end_ns, r.utterance.speech_start_ns, r.utterance.speech_end_ns)
                     for r in finished(recognizer)]
 

@@ -3,7 +3,8 @@
 import io
 
 from heldout import all_clips
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 from numpy.typing import NDArray
 from parakeet_ros.audio.sniff import coding_of

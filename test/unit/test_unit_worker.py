@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from threading import get_ident
 
 from fake_engine import Counter, FakeEngine, ignore, OnDone, TIMEOUT_S
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 from parakeet_ros.worker import Worker
 import pytest
