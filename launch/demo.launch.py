@@ -29,6 +29,8 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([
         DeclareLaunchArgument(
             'file', default_value='', description='Sound file to play; some clips if empty.'),
+        DeclareLaunchArgument(
+            'model', default_value='builtin', description='The clips are in its vocabulary.'),
         DeclareLaunchArgument('rate', default_value='1.0', description='Times real time.'),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(SHARE / 'launch' / 'asr.launch.py'))),

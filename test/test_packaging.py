@@ -8,6 +8,7 @@ import subprocess
 import sys
 from xml.etree import ElementTree
 
+from parakeet_ros.demo_clips import demo_clips
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -152,7 +153,8 @@ def test_install_has_every_launch_config_and_demo_file(installed: Path) -> None:
         expected = {path.name for path in (ROOT / folder).glob(pattern) if path.is_file()}
         assert {path.name for path in (share / folder).glob('*')} >= expected
     clips = {path.name for path in (share / 'demo').glob('*.flac')}
-    assert clips == {f'short_kokoro_bf_emma_{number:02}.flac' for number in range(8)}
+    assert clips == {clip.file.name for clip in demo_clips()}
+    assert (share / 'demo' / 'manifest.jsonl').is_file()
 
 
 def test_install_has_every_module_and_model_and_no_test(installed: Path) -> None:
