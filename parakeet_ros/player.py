@@ -8,6 +8,7 @@ Stamps count samples from the start, so a chunk's stamp is the time of its first
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+import signal
 import sys
 import time
 
@@ -18,9 +19,9 @@ from parakeet_ros.audio.files import read_audio
 from parakeet_ros.audio_input import info_topic
 from parakeet_ros.conversions import ns_to_time
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 import soxr
 
@@ -154,7 +155,9 @@ def main(args: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f'audio_player: {error}', file=sys.stderr)
         return 2
-    rclpy.init(args=args)
+    # rclpy would shut down under our feet, and whatever is called next would fail
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     player = None
     try:
         player = AudioPlayer(waveform, sample_rate, stamped=not options.raw)
@@ -165,7 +168,7 @@ def main(args: list[str] | None = None) -> int:
         if options.start_stamp is not None:
             begin_ns = round(options.start_stamp * 1e9)
         player.play(options.chunk_ms, options.rate, options.loop, begin_ns)
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except KeyboardInterrupt:
         pass
     finally:
         if player is not None:

@@ -1,14 +1,17 @@
 """The player: what it joins, the stamps that it gives, and what it refuses."""
 
+import os
 from pathlib import Path
+import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
 from hypothesis import given, HealthCheck, settings
 from hypothesis import strategies as st
-from local_ros import LocalRos
+from local_ros import DOMAIN, LocalRos
 import numpy as np
 from numpy.typing import NDArray
 from parakeet_ros.audio import AudioFormatError
@@ -180,3 +183,21 @@ def test_a_file_that_cannot_be_played_ends_with_its_name_and_status_2(
     assert result.returncode == 2
     assert name in result.stderr and 'Traceback' not in result.stderr
     assert result.stderr.startswith('audio_player: ')
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('wait_s', ['60', '0.01'], ids=['waiting', 'playing'])
+def test_the_player_can_be_ended_without_a_complaint(
+        tmp_path: Path, number: signal.Signals, wait_s: str) -> None:
+    file = write(tmp_path / 'a.wav', 60.0)
+    environment = {**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN)}
+    with subprocess.Popen(
+            [sys.executable, '-m', 'parakeet_ros.player', str(file), '--wait-s', wait_s],
+            stderr=subprocess.PIPE, text=True, env=environment) as player:
+        if wait_s == '60':
+            time.sleep(2.0)  # nothing tells from outside that it waits
+        else:
+            assert 'Nobody listens' in player.stderr.readline()
+        player.send_signal(number)
+        _, complaint = player.communicate(timeout=30)
+    assert (player.returncode, complaint) == (0, '')
