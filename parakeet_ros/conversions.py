@@ -61,8 +61,10 @@ def result_json(result: Result, model: str) -> str:
         'speech_end': _stamp(utterance.speech_end_ns),
         'end_reason': utterance.utterance.end_reason,
         'text': transcript.text if transcript else '',
+        'confidence': round(transcript.confidence, 3) if transcript else 0.0,
         'words': [
-            {'text': w.text, 'start_s': round(w.start_s, 3), 'end_s': round(w.end_s, 3)}
+            {'text': w.text, 'start_s': round(w.start_s, 3), 'end_s': round(w.end_s, 3),
+             'confidence': round(w.confidence, 3)}
             for w in (transcript.words if transcript else ())],
         'timings': {key: round(value, 3) for key, value in result.timings.items()},
         'error': error_text(result.error) if result.error is not None else None,

@@ -4,12 +4,13 @@ from .decoding import DecodingOptions
 from .errors import CheckpointError, DeviceError, UnsupportedModelError
 from .loading import load_model
 from .transcriber import Transcriber
-from .transcript import Timings, Token, Transcript, Word
+from .transcript import Segment, Timings, Token, Transcript, Word
 
 __all__ = [
     'CheckpointError',
     'DecodingOptions',
     'DeviceError',
+    'Segment',
     'Timings',
     'Token',
     'Transcriber',

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .config_section import Section
-from .errors import CheckpointError
+from .head_config import HeadConfig, parse_heads
+
+# NeMo's model classes with these stages and no others; Canary, speaker and prompt models are not.
+_MODEL_CLASSES = (
+    'EncDecRNNTBPEModel', 'EncDecCTCModelBPE', 'EncDecHybridRNNTCTCBPEModel',
+)
 
 
 @dataclass(frozen=True)
@@ -51,32 +56,18 @@ class EncoderConfig:
 
 
 @dataclass(frozen=True)
-class TransducerConfig:
-    """Prediction network, joint, and how the checkpoint wants them decoded."""
-
-    vocab_size: int  # tokens, without blank
-    encoder_size: int
-    prediction_size: int
-    prediction_layers: int
-    joint_size: int
-    activation: str
-    durations: tuple[int, ...]  # encoder frames that a TDT prediction may skip
-    max_symbols: int  # tokens on one encoder frame before time is forced on
-
-    @property
-    def blank_id(self) -> int:
-        """Return the id of blank: the row after the last token."""
-        return self.vocab_size
-
-
-@dataclass(frozen=True)
 class ModelConfig:
     """The whole model."""
 
     features: FeaturesConfig
     encoder: EncoderConfig
-    transducer: TransducerConfig
+    heads: dict[str, HeadConfig]  # 'transducer', 'ctc' or both; the default one first
     tokenizer_file: str  # base name of the tokenizer's member in the archive
+
+    @property
+    def vocab_size(self) -> int:
+        """Return the number of tokens, without blank; the heads share them."""
+        return next(iter(self.heads.values())).vocab_size
 
     @property
     def encoder_frame_s(self) -> float:
@@ -96,13 +87,16 @@ def parse_config(raw: Mapping[str, Any], origin: str) -> ModelConfig:
     root = Section(raw, origin)
     if 'encoder' not in root and 'model' in root:
         root = root.section('model')
+    root.require_class(_MODEL_CLASSES, key='target')
     features = _features(root.section('preprocessor'))
     encoder = _encoder(root.section('encoder'), features)
-    return ModelConfig(features, encoder, _transducer(root, encoder), _tokenizer_file(root))
+    heads = parse_heads(root, encoder.d_model)
+    return ModelConfig(features, encoder, heads, _tokenizer_file(root))
 
 
 def _features(section: Section) -> FeaturesConfig:
     """Read ``preprocessor``; dither and pad_to are left out as they do not touch inference."""
+    section.require_class(('AudioToMelSpectrogramPreprocessor',))
     section.require('normalize', ('per_feature',), default='per_feature')
     section.require('mag_power', (2.0,), default=2.0)
     section.require('log', (True,), default=True)
@@ -128,6 +122,7 @@ def _features(section: Section) -> FeaturesConfig:
 
 def _encoder(section: Section, features: FeaturesConfig) -> EncoderConfig:
     """Read ``encoder``, refusing streaming, causal and other variants."""
+    section.require_class(('ConformerEncoder',))
     section.require('subsampling', ('dw_striding',), default='striding')
     section.require('subsampling_factor', (8,), default=4)
     section.require('causal_downsampling', (False,), default=False)
@@ -163,74 +158,6 @@ def _encoder(section: Section, features: FeaturesConfig) -> EncoderConfig:
         use_bias=section.boolean('use_bias', default=True),
         xscaling=section.boolean('xscaling', default=True),
     )
-
-
-def _transducer(root: Section, encoder: EncoderConfig) -> TransducerConfig:
-    """Read ``decoder``, ``joint`` and ``decoding``; only a TDT head is supported."""
-    if 'joint' not in root:
-        raise root.unsupported('joint', None, 'a TDT head (decoder and joint)')
-    decoder, joint = root.section('decoder'), root.section('joint')
-    prednet, jointnet = decoder.section('prednet'), joint.section('jointnet')
-    decoder.require('normalization_mode', (None,), default=None)
-    decoder.require('blank_as_pad', (True,), default=True)
-    prediction_size = prednet.integer('pred_hidden', default=None)
-    prednet.require('rnn_hidden_size', (None, -1, prediction_size), default=-1)
-    durations = _durations(root, joint)
-    vocab_size = decoder.integer('vocab_size', default=None)
-    if joint.integer('num_classes', default=vocab_size) != vocab_size:
-        raise joint.error('num_classes', f'but decoder.vocab_size is {vocab_size}')
-    encoder_size = jointnet.integer('encoder_hidden', default=encoder.d_model)
-    if encoder_size != encoder.d_model:
-        raise jointnet.error('encoder_hidden', f'but encoder.d_model is {encoder.d_model}')
-    return TransducerConfig(
-        vocab_size=vocab_size,
-        encoder_size=encoder_size,
-        prediction_size=prediction_size,
-        prediction_layers=prednet.integer('pred_rnn_layers', default=1, maximum=100),
-        joint_size=jointnet.integer('joint_hidden', default=None),
-        activation=jointnet.require('activation', ('relu', 'sigmoid', 'tanh'), default='relu'),
-        durations=durations,
-        max_symbols=_max_symbols(root),
-    )
-
-
-def _durations(root: Section, joint: Section) -> tuple[int, ...]:
-    """Find the set of durations and check it against the joint's extra outputs."""
-    n_extra = joint.integer('num_extra_outputs', default=0, minimum=0)
-    if not n_extra:
-        raise joint.unsupported('num_extra_outputs', n_extra, 'a TDT head, one output a duration')
-    decoding, defaults = root.section('decoding'), root.section('model_defaults')
-    decoding.require('model_type', ('tdt',), default='tdt')
-    tdt_loss = root.section('loss').section('tdt_kwargs')
-    for section, key in (
-        (decoding, 'durations'), (defaults, 'tdt_durations'), (tdt_loss, 'durations'),
-    ):
-        value = section.get(key)
-        if value is None:
-            continue
-        if not _are_durations(value) or len(value) != n_extra:
-            raise section.error(key, f'not {n_extra} whole numbers of 0 to 1000, one above 0')
-        return tuple(value)
-    raise CheckpointError(f"{root.origin}: config key 'decoding.durations' is missing; a TDT "
-                          'model needs it: save the checkpoint again with NeMo')
-
-
-def _are_durations(value: Any) -> bool:
-    """Tell whether the value is a list of durations with which decoding always ends."""
-    return (
-        isinstance(value, list)
-        and all(type(item) is int and 0 <= item <= 1000 for item in value)
-        and any(value)
-    )
-
-
-def _max_symbols(root: Section) -> int:
-    """Read the limit of tokens on one frame, under either of NeMo's names; 10 when unset."""
-    greedy = root.section('decoding').section('greedy')
-    for key in ('max_symbols', 'max_symbols_per_step'):
-        if greedy.get(key) is not None:
-            return greedy.integer(key, default=10, maximum=1000)
-    return 10
 
 
 def _tokenizer_file(root: Section) -> str:

@@ -83,6 +83,12 @@ class Section:
             raise self.unsupported(key, value, ', '.join(str(each) for each in supported))
         return value
 
+    def require_class(self, supported: Sequence[str], key: str = '_target_') -> None:
+        """Refuse a section made for a class other than those; files that name none are taken."""
+        target = self._values.get(key)
+        if target is not None and str(target).rsplit('.', 1)[-1] not in supported:
+            raise self.unsupported(key, target, ', '.join(supported))
+
     def error(self, key: str, problem: str) -> CheckpointError:
         """Make the error for a wrong value."""
         return CheckpointError(

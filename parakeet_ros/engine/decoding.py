@@ -1,17 +1,18 @@
 """
-Greedy TDT decoding by label looping (arXiv:2406.06220), as NeMo's ``greedy_batch`` does it.
+Greedy transducer decoding by label looping (arXiv:2406.06220), as NeMo's ``greedy_batch``.
 
 Two step functions advance a batch, tensors only: ``search_step`` looks at one encoder frame of
 every utterance that still seeks a token, ``predict_step`` shows the tokens found to the
 prediction network.  Neither looks at a value on the host, and on finished utterances both do
 nothing, so any number of them may be queued or captured before asking whether all are done.
 
-The semantics, from NeMo's ``tdt_label_looping.py``:
+The semantics, from NeMo's ``tdt_label_looping.py`` and ``rnnt_label_looping.py``:
 
 - Token and duration are two argmaxes over raw logits.
 - Blank advances by its duration, but at least 1; the prediction network sees tokens only.
 - A token with duration 0 stays on its frame, where at most ``max_symbols`` tokens are emitted.
 - A token whose duration leads past the end is kept.
+- RNN-T has no durations: blank advances by 1, a token stays on its frame.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .confidence import confidence, CONFIDENCE_METHODS
 from .transducer import DecoderState, Transducer
 
 
@@ -28,7 +30,8 @@ from .transducer import DecoderState, Transducer
 class DecodingOptions:
     """What a caller may choose; None takes what the checkpoint says."""
 
-    max_symbols: int | None = None  # tokens on one encoder frame
+    max_symbols: int | None = None  # tokens on one encoder frame; CTC emits one at most
+    confidence: str = 'max_prob'  # how confidence is measured: that or 'entropy'
 
     def __post_init__(self) -> None:
         if self.max_symbols is not None and self.max_symbols < 1:
@@ -36,6 +39,9 @@ class DecodingOptions:
                 f'max_symbols is {self.max_symbols}; give at least 1, or None for the '
                 "checkpoint's own limit"
             )
+        if self.confidence not in CONFIDENCE_METHODS:
+            raise ValueError(f"unknown confidence method '{self.confidence}'; give "
+                             f"{' or '.join(CONFIDENCE_METHODS)}")
 
 
 DEFAULT_OPTIONS = DecodingOptions()
@@ -43,17 +49,18 @@ DEFAULT_OPTIONS = DecodingOptions()
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One utterance decoded; the three tuples run in parallel."""
+    """One utterance decoded; the four tuples run in parallel."""
 
     tokens: tuple[int, ...]
     frames: tuple[int, ...]  # encoder frame on which each token was emitted
-    durations: tuple[int, ...]  # predicted duration of each token, in encoder frames
+    durations: tuple[int, ...]  # encoder frames that each token covers: predicted, for RNN-T 1
+    confidences: tuple[float, ...]  # 0 .. 1, by the method of the options
     score: float  # sum of the tokens' log-probabilities
 
     @classmethod
     def empty(cls) -> Hypothesis:
         """Return the hypothesis of an utterance without speech."""
-        return cls((), (), (), 0.0)
+        return cls((), (), (), (), 0.0)
 
 
 def greedy_decode(
@@ -73,32 +80,33 @@ def greedy_decode(
     capacity = encoded.shape[1] * max_symbols
     state = DecoderState.start(transducer, encoded, lengths, capacity)
     while _any_active(state):
-        search_step(transducer, state, max_symbols)
+        search_step(transducer, state, max_symbols, options.confidence)
         while _any_searching(state):
-            search_step(transducer, state, max_symbols)
+            search_step(transducer, state, max_symbols, options.confidence)
         predict_step(transducer, state)
     return _read_back(state)
 
 
-def search_step(transducer: Transducer, state: DecoderState, max_symbols: int) -> None:
+def search_step(
+    transducer: Transducer, state: DecoderState, max_symbols: int, method: str = 'max_prob'
+) -> None:
     """Look at one frame of every unfinished utterance without a pending token."""
     searching = _searching(state)
     frame = state.time.clamp(max=state.encoded.shape[1] - 1)
     rows = torch.arange(frame.shape[0], device=frame.device)
     logits = transducer.joint(state.encoded[rows, frame], state.prediction)
-    n_tokens_and_blank = transducer.config.vocab_size + 1
-    label = logits[:, :n_tokens_and_blank].argmax(1)
-    duration = state.durations[logits[:, n_tokens_and_blank:].argmax(1)]
+    of_tokens, of_durations = logits.tensor_split((transducer.config.vocab_size + 1,), 1)
+    label = of_tokens.argmax(1)
     is_blank = label == transducer.config.blank_id
     found = searching & ~is_blank
 
     log_probability = logits.gather(1, label[:, None])[:, 0] - logits.logsumexp(1)
     state.score += torch.where(found, log_probability, 0.0)
-    _emit(state, found, label, frame, duration)
+    duration, advance = _advance(state, of_durations, is_blank)
+    _emit(state, found, label, frame, duration, confidence(of_tokens, method))
 
-    duration = torch.where(is_blank, duration.clamp(min=1), duration)
-    stuck = found & (duration == 0) & (state.n_on_frame >= max_symbols)
-    state.time += torch.where(searching, duration + stuck.long(), 0)
+    stuck = found & (advance == 0) & (state.n_on_frame >= max_symbols)
+    state.time += torch.where(searching, advance + stuck.long(), 0)
     state.label.copy_(torch.where(searching, label, state.label))
     state.pending |= found
 
@@ -114,8 +122,28 @@ def predict_step(transducer: Transducer, state: DecoderState) -> None:
     state.pending.zero_()
 
 
+def _advance(
+    state: DecoderState, of_durations: Tensor, is_blank: Tensor
+) -> tuple[Tensor, Tensor]:
+    """
+    Return how many frames each row's label covers, and by how many it moves on.
+
+    :param of_durations: logits ``[B, durations]``, without columns for RNN-T.
+    :param is_blank: bool ``[B]``.
+    """
+    if of_durations.shape[1] == 0:
+        return torch.ones_like(state.time), is_blank.long()
+    duration = state.durations[of_durations.argmax(1)]
+    return duration, torch.where(is_blank, duration.clamp(min=1), duration)
+
+
 def _emit(
-    state: DecoderState, found: Tensor, label: Tensor, frame: Tensor, duration: Tensor
+    state: DecoderState,
+    found: Tensor,
+    label: Tensor,
+    frame: Tensor,
+    duration: Tensor,
+    sureness: Tensor,
 ) -> None:
     """Append the token of each row in ``found``; other rows write to the spare column."""
     spare = state.tokens.shape[1] - 1
@@ -123,6 +151,7 @@ def _emit(
     state.tokens.scatter_(1, slot, label[:, None])
     state.frames.scatter_(1, slot, frame[:, None])
     state.token_durations.scatter_(1, slot, duration[:, None])
+    state.confidences.scatter_(1, slot, sureness[:, None])
     again = found & (frame == state.last_frame)
     state.n_on_frame.copy_(
         torch.where(again, state.n_on_frame + 1, torch.where(found, 1, state.n_on_frame))
@@ -152,11 +181,12 @@ def _read_back(state: DecoderState) -> list[Hypothesis]:
     longest = max(counts, default=0)
     columns = [
         buffer[:, :longest].tolist()
-        for buffer in (state.tokens, state.frames, state.token_durations)
+        for buffer in (state.tokens, state.frames, state.token_durations, state.confidences)
     ]
     return [
-        Hypothesis(tuple(tokens[:n]), tuple(frames[:n]), tuple(durations[:n]), score)
-        for n, tokens, frames, durations, score in zip(
+        Hypothesis(tuple(tokens[:n]), tuple(frames[:n]), tuple(durations[:n]), tuple(sure[:n]),
+                   score)
+        for n, tokens, frames, durations, sure, score in zip(
             counts, *columns, state.score.tolist(), strict=True
         )
     ]

@@ -20,7 +20,10 @@ _logger = logging.getLogger(__name__)
 
 
 def load_model(
-    source: str | os.PathLike[str], device: str = 'auto', dtype: str = 'auto'
+    source: str | os.PathLike[str],
+    device: str = 'auto',
+    dtype: str = 'auto',
+    head: str = 'auto',
 ) -> Transcriber:
     """
     Load a model, ready to transcribe.
@@ -29,6 +32,7 @@ def load_model(
     :param device: ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``.
     :param dtype: of the encoder: ``auto`` (float16 on CUDA, float32 on the CPU), ``float32``,
         ``float16`` or ``bfloat16``.
+    :param head: of a hybrid model: ``transducer`` (what ``auto`` takes) or ``ctc``.
     :raises DeviceError: the device or number format is not there.
     :raises CheckpointError: the source is unknown, or its file missing, damaged or unsupported.
     """
@@ -37,9 +41,9 @@ def load_model(
     number_format = resolve_dtype(dtype, target)
     checkpoint = read_checkpoint(_resolve_source(source))
     tokenizer = Tokenizer(
-        checkpoint.tokenizer_model, checkpoint.config.transducer.vocab_size, str(checkpoint.path)
+        checkpoint.tokenizer_model, checkpoint.config.vocab_size, str(checkpoint.path)
     )
-    model = build_model(checkpoint, target, number_format)
+    model = build_model(checkpoint, target, number_format, head)
     transcriber = Transcriber(model, tokenizer, name=os.fspath(source))
     _logger.info(
         'loaded %s: %.2f M parameters on %s, encoder in %s, in %.2f s',

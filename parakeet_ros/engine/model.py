@@ -3,42 +3,88 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import nn, Tensor
 
 from .checkpoint import Checkpoint
 from .config import ModelConfig
+from .ctc import ctc_decode, CtcHead
+from .decoding import DecodingOptions, DEFAULT_OPTIONS, greedy_decode, Hypothesis
 from .encoder import FastConformerEncoder
+from .errors import CheckpointError
 from .features import LogMel
+from .head_config import CtcConfig, HeadConfig
 from .transducer import Transducer
 from .weights import load_weights
 
+HEADS = ('transducer', 'ctc')
+
 
 class Model(nn.Module):
-    """Features, encoder and transducer, under the names that ``weights.py`` fills."""
+    """Features, encoder and one head, under the names that ``weights.py`` fills."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        """Lay out the networks of ``config``."""
+    def __init__(self, config: ModelConfig, head: str) -> None:
+        """Lay out the networks of ``config`` with the head of that name."""
         super().__init__()
         self.config = config
         self.features = LogMel(config.features)
         self.encoder = FastConformerEncoder(config.encoder)
-        self.transducer = Transducer(config.transducer)
+        self.head = _make_head(config.heads[head])
 
     @property
     def device(self) -> torch.device:
         """Return the device that the networks are on."""
         return self.features.window.device
 
+    def decode(
+        self, encoded: Tensor, lengths: Tensor, options: DecodingOptions = DEFAULT_OPTIONS
+    ) -> list[Hypothesis]:
+        """
+        Decode a padded batch greedily.
 
-def build_model(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> Model:
+        :param encoded: encoder output float32 ``[B, T, D]``.
+        :param lengths: valid encoder frames int64 ``[B]``.
+        """
+        if isinstance(self.head, CtcHead):
+            return ctc_decode(self.head, encoded, lengths, options)
+        return greedy_decode(self.head, encoded, lengths, options)
+
+
+def _make_head(config: HeadConfig) -> CtcHead | Transducer:
+    """Lay out the head of ``config``."""
+    return CtcHead(config) if isinstance(config, CtcConfig) else Transducer(config)
+
+
+def build_model(
+    checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, head: str = 'auto'
+) -> Model:
     """
     Make the networks with the checkpoint's weights, ready for inference.
 
-    :param dtype: the encoder's number format; features and transducer are always float32.
-    :raises CheckpointError: weights and configuration do not fit together.
+    :param dtype: the encoder's number format; features and head are always float32.
+    :param head: ``transducer``, ``ctc``, or ``auto`` for the one that NeMo uses by default.
+    :raises ValueError: there is no such head.
+    :raises CheckpointError: weights and configuration do not fit together, or the model has
+        another head.
     """
+    head = _choose_head(checkpoint, head)
     with torch.device('meta'):  # no memory and no random numbers: the weights come next
-        model = Model(checkpoint.config)
-    load_weights(model, checkpoint.state, str(checkpoint.path))
+        model = Model(checkpoint.config, head)
+    load_weights(model, checkpoint.state, model.head.config, str(checkpoint.path))
     model.encoder.set_dtype(dtype)
     return model.eval().requires_grad_(False).to(device)
+
+
+def _choose_head(checkpoint: Checkpoint, name: str) -> str:
+    """Return the name of a head that the checkpoint has."""
+    heads = checkpoint.config.heads
+    if name == 'auto':
+        return next(iter(heads))
+    if name not in HEADS:
+        raise ValueError(f"unknown head '{name}'; give auto, {', '.join(HEADS)}")
+    if name not in heads:
+        raise CheckpointError(f"{checkpoint.path}: the model has no {name} head; use head "
+                              f"'{next(iter(heads))}'")
+    if not any(tensor.startswith(heads[name].nemo_modules) for tensor in checkpoint.state):
+        raise CheckpointError(f'{checkpoint.path}: the config declares a {name} head, but the '
+                              f"weights do not hold it; use head '{next(iter(heads))}'")
+    return name

@@ -16,13 +16,13 @@ import time
 import torch
 from torch import Tensor
 
-from .alignment import align_words
-from .decoding import DecodingOptions, DEFAULT_OPTIONS, greedy_decode, Hypothesis
+from .alignment import align_tokens, group_words
+from .decoding import DecodingOptions, DEFAULT_OPTIONS, Hypothesis
 from .device import synchronize
 from .features import MIN_FRAMES
 from .model import Model
 from .tokenizer import Tokenizer
-from .transcript import Timings, Token, Transcript
+from .transcript import Timings, Transcript
 from .waveform import check_waveform, Waveform
 
 
@@ -53,7 +53,7 @@ class Transcriber:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Return the encoder's number format; features and transducer are always float32."""
+        """Return the encoder's number format; features and head are always float32."""
         return self.model.encoder.dtype
 
     @property
@@ -134,21 +134,19 @@ class Transcriber:
         with stopwatch.measure('encoder_ms'):
             encoded, lengths = model.encoder(features, n_frames)
         with stopwatch.measure('decoder_ms'):
-            decoded = greedy_decode(model.transducer, encoded.float(), lengths, options)
+            decoded = model.decode(encoded.float(), lengths, options)
         for row, hypothesis in zip(rows, decoded, strict=True):
             hypotheses[row] = hypothesis
         return hypotheses
 
     def _transcript(self, hypothesis: Hypothesis, audio_s: float) -> Transcript:
         """Turn token ids into text and words; the timings come when the clock has stopped."""
-        parallel = zip(hypothesis.tokens, hypothesis.frames, hypothesis.durations, strict=True)
+        tokens = align_tokens(hypothesis, self.tokenizer, self.model.head.config.kind,
+                              self.config.encoder_frame_s)
         return Transcript(
             text=self.tokenizer.text(hypothesis.tokens),
-            words=align_words(hypothesis, self.tokenizer, self.config.encoder_frame_s),
-            tokens=tuple(
-                Token(token, self.tokenizer.pieces[token], frame, duration)
-                for token, frame, duration in parallel
-            ),
+            words=group_words(tokens, self.tokenizer),
+            tokens=tokens,
             score=hypothesis.score,
             audio_s=audio_s,
             timings=Timings(),

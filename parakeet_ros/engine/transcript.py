@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+_SENTENCE_ENDS = ('.', '?', '!')  # NeMo's default `segment_seperators`
 
 
 @dataclass(frozen=True)
@@ -13,16 +16,31 @@ class Word:
     text: str
     start_s: float
     end_s: float
+    confidence: float  # 0 .. 1, of its least sure token
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A sentence: words up to one that ends in ``.``, ``?`` or ``!``, or to the end."""
+
+    text: str
+    start_s: float
+    end_s: float
+    confidence: float  # 0 .. 1, the mean of its words
 
 
 @dataclass(frozen=True)
 class Token:
-    """One token as it was decoded."""
+    """One token as it was decoded; NeMo calls its times those of a ``char``."""
 
     token_id: int
     piece: str
+    text: str  # the piece as it reads alone, without its word-start mark
     frame: int  # encoder frame on which it was emitted
-    duration: int  # predicted duration, in encoder frames
+    duration: int  # encoder frames: predicted by TDT, seen by CTC, 1 for RNN-T
+    start_s: float
+    end_s: float
+    confidence: float  # 0 .. 1
 
 
 @dataclass(frozen=True)
@@ -42,7 +60,7 @@ class Transcript:
     text: str
     words: tuple[Word, ...]
     tokens: tuple[Token, ...]
-    score: float  # sum of the tokens' log-probabilities
+    score: float  # sum of the tokens' log-probabilities; for CTC, of their frames
     audio_s: float
     timings: Timings
 
@@ -55,9 +73,45 @@ class Transcript:
         total_s = self.timings.total_ms / 1000.0
         return self.audio_s / total_s if total_s > 0.0 else 0.0
 
+    @property
+    def confidence(self) -> float:
+        """Return the mean of the words' confidence, 0 .. 1; 0 without words."""
+        return _mean_confidence(self.words)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the sentences, as NeMo's ``get_segment_offsets`` cuts them."""
+        return tuple(
+            Segment(' '.join(word.text for word in words), words[0].start_s, words[-1].end_s,
+                    _mean_confidence(words))
+            for words in _sentences(self.words)
+        )
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, and rtfx, as dictionaries and lists that JSON can hold."""
+        """Return the fields and properties as dictionaries and lists that JSON can hold."""
         fields = asdict(self)
         for name in ('words', 'tokens'):
             fields[name] = list(fields[name])
-        return {**fields, 'rtfx': self.rtfx}
+        return {
+            **fields,
+            'segments': [asdict(segment) for segment in self.segments],
+            'confidence': self.confidence,
+            'rtfx': self.rtfx,
+        }
+
+
+def _sentences(words: Sequence[Word]) -> Iterator[list[Word]]:
+    """Cut after each word that ends a sentence."""
+    sentence: list[Word] = []
+    for word in words:
+        sentence.append(word)
+        if word.text.endswith(_SENTENCE_ENDS):
+            yield sentence
+            sentence = []
+    if sentence:
+        yield sentence
+
+
+def _mean_confidence(words: Sequence[Word]) -> float:
+    """Return the mean confidence, 0 without words."""
+    return sum(word.confidence for word in words) / len(words) if words else 0.0

@@ -1,5 +1,8 @@
 """
-Token-and-duration transducer (TDT, arXiv:2304.06795): prediction network, joint, decoding state.
+Transducers: prediction network, joint, decoding state.
+
+A token-and-duration transducer (TDT, arXiv:2304.06795) also predicts how many encoder frames to
+skip; RNN-T (arXiv:1211.3711) is the same without those outputs.
 
 All of it stays float32 whatever the encoder runs in: decoding is a chain of argmaxes where one
 near-tie that flips changes the rest of the text, and its time is launches, not arithmetic.
@@ -13,7 +16,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
-from .config import TransducerConfig
+from .head_config import TransducerConfig
 
 _ACTIVATIONS = {'relu': torch.relu, 'sigmoid': torch.sigmoid, 'tanh': torch.tanh}
 
@@ -114,7 +117,7 @@ class DecoderState:
 
     encoded: Tensor  # [B, T, J] encoder frames through the joint's encoder layer
     lengths: Tensor  # int64 [B] valid encoder frames
-    durations: Tensor  # int64 [n] the model's set of durations
+    durations: Tensor  # int64 [n] the model's set of durations, none for RNN-T
     time: Tensor  # int64 [B] encoder frame to look at next; >= lengths when finished
     label: Tensor  # int64 [B] the last decision, blank or a token
     pending: Tensor  # bool [B] label is a token that the prediction network has not seen yet
@@ -127,6 +130,7 @@ class DecoderState:
     tokens: Tensor  # int64 [B, capacity + 1]; the last column takes the writes of idle rows
     frames: Tensor  # int64 [B, capacity + 1] encoder frame of each token
     token_durations: Tensor  # int64 [B, capacity + 1] predicted duration of each token
+    confidences: Tensor  # float32 [B, capacity + 1] confidence in each token
     score: Tensor  # float32 [B] sum of the tokens' log-probabilities over all outputs
 
     @classmethod
@@ -153,7 +157,7 @@ class DecoderState:
         return cls(
             encoded=joint.encoder(encoded),
             lengths=lengths,
-            durations=torch.tensor(config.durations, device=device),
+            durations=torch.tensor(config.durations, dtype=torch.int64, device=device),
             time=integers(n),
             label=label,
             pending=torch.zeros(n, dtype=torch.bool, device=device),
@@ -166,5 +170,6 @@ class DecoderState:
             tokens=integers(n, capacity + 1),
             frames=integers(n, capacity + 1),
             token_durations=integers(n, capacity + 1),
+            confidences=encoded.new_zeros(n, capacity + 1),
             score=encoded.new_zeros(n),
         )

@@ -7,28 +7,32 @@ import re
 from torch import nn, Tensor
 
 from .errors import CheckpointError
+from .head_config import HeadConfig
 
 # Our name -> NeMo's, first match wins; the encoder keeps its names.
 _NEMO_NAMES: tuple[tuple[str, str], ...] = (
     (r'features\.window', 'preprocessor.featurizer.window'),
     (r'features\.filterbank', 'preprocessor.featurizer.fb'),
     (r'(encoder\..*)', r'\1'),
-    (r'transducer\.prediction\.embedding', 'decoder.prediction.embed.weight'),
-    (r'transducer\.prediction\.cells\.(\d+)\.(weight|bias)_(ih|hh)',
+    (r'head\.prediction\.embedding', 'decoder.prediction.embed.weight'),
+    (r'head\.prediction\.cells\.(\d+)\.(weight|bias)_(ih|hh)',
      r'decoder.prediction.dec_rnn.lstm.\2_\3_l\1'),
-    (r'transducer\.joint\.encoder\.(weight|bias)', r'joint.enc.\1'),
-    (r'transducer\.joint\.prediction\.(weight|bias)', r'joint.pred.\1'),
-    (r'transducer\.joint\.output\.(weight|bias)', r'joint.joint_net.2.\1'),
+    (r'head\.joint\.encoder\.(weight|bias)', r'joint.enc.\1'),
+    (r'head\.joint\.prediction\.(weight|bias)', r'joint.pred.\1'),
+    (r'head\.joint\.output\.(weight|bias)', r'joint.joint_net.2.\1'),
 )
 
-# Present in some checkpoints, of no use in inference with a TDT head.
+# Present in some checkpoints, of no use in inference.
 _IGNORED = re.compile(
-    r'(loss|ctc_loss|wer|ctc_wer|spec_augmentation|ctc_decoder|joint\._?(loss|wer))\..*'
-    r'|encoder\.pos_enc\.pe'
+    r'(loss|ctc_loss|wer|ctc_wer|spec_augmentation|joint\._?(loss|wer))\..*|encoder\.pos_enc\.pe'
 )
+# NeMo's modules that belong to a head; a hybrid also has those of the head not asked for.
+_HEAD_MODULES = frozenset({'decoder', 'joint', 'ctc_decoder'})
 
 
-def load_weights(model: nn.Module, state: dict[str, Tensor], origin: str) -> None:
+def load_weights(
+    model: nn.Module, state: dict[str, Tensor], head: HeadConfig, origin: str
+) -> None:
     """
     Put a checkpoint's tensors into ``model``, every one in its place.
 
@@ -36,13 +40,18 @@ def load_weights(model: nn.Module, state: dict[str, Tensor], origin: str) -> Non
     ``model`` can be built on the meta device.
 
     :param state: tensors under NeMo's names.
+    :param head: the one that ``model`` has; the other head of a hybrid is left out.
     :param origin: the file's name, for messages.
     :raises CheckpointError: a tensor is missing, unknown, or of the wrong shape.
     """
-    expected = {_nemo_name(name): (name, value) for name, value in model.state_dict().items()}
+    expected = {
+        _nemo_name(name, head): (name, value) for name, value in model.state_dict().items()
+    }
+    unused = _HEAD_MODULES - set(head.nemo_modules)
     # joint_net is activation, dropout, linear; without dropout the linear layer moves up.
     given = {name.replace('joint.joint_net.1.', 'joint.joint_net.2.'): tensor
-             for name, tensor in state.items() if not _IGNORED.fullmatch(name)}
+             for name, tensor in state.items()
+             if name.partition('.')[0] not in unused and not _IGNORED.fullmatch(name)}
     unknown = sorted(given.keys() - expected.keys())
     if unknown:
         raise CheckpointError(f'{origin}: unknown tensors {_some(unknown)}; the model has a part '
@@ -65,8 +74,10 @@ def load_weights(model: nn.Module, state: dict[str, Tensor], origin: str) -> Non
     model.load_state_dict(ours, strict=True, assign=True)
 
 
-def _nemo_name(name: str) -> str:
+def _nemo_name(name: str, head: HeadConfig) -> str:
     """Return NeMo's name of one of our tensors."""
+    if name.startswith('head.output.'):  # CTC
+        return name.replace('head.output', f'{head.nemo_modules[0]}.decoder_layers.0')
     for pattern, replacement in _NEMO_NAMES:
         match = re.fullmatch(pattern, name)
         if match:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from parakeet_ros.engine import Transcriber
-from parakeet_ros.engine.decoding import greedy_decode, Hypothesis
+from parakeet_ros.engine.decoding import Hypothesis
 import soundfile
 import torch
 
@@ -72,7 +72,7 @@ def run_stages(transcriber: Transcriber, waveforms: list[np.ndarray]) -> Stages:
     model = transcriber.model
     features, n_frames = model.features([torch.from_numpy(w) for w in waveforms])
     encoded, n_encoded = model.encoder(features, n_frames)
-    hypotheses = greedy_decode(model.transducer, encoded, n_encoded)
+    hypotheses = model.decode(encoded, n_encoded)
     return Stages(features, n_frames, encoded, n_encoded, hypotheses)
 
 

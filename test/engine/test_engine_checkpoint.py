@@ -292,7 +292,7 @@ def test_max_symbols_is_read_under_both_names(tmp_path, members, key, value, exp
     def change(config):
         config['decoding']['greedy'] = {key: value}
     path = pack(tmp_path / 'm.nemo', with_config(members, change))
-    assert read_checkpoint(path).config.transducer.max_symbols == expected
+    assert read_checkpoint(path).config.heads['transducer'].max_symbols == expected
 
 
 WRONG_VALUES = st.one_of(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parakeet_ros.engine.config import TransducerConfig
 from parakeet_ros.engine.decoding import DecodingOptions, greedy_decode, predict_step, search_step
+from parakeet_ros.engine.head_config import TransducerConfig
 from parakeet_ros.engine.transducer import DecoderState, LstmCell, Transducer
 import pytest
 import torch

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine_oracle import INPUTS, OracleCase, run_stages
 import numpy as np
-from parakeet_ros.engine.alignment import align_words
+from parakeet_ros.engine.alignment import align_tokens, group_words
 from parakeet_ros.engine.decoding import Hypothesis
 from parakeet_ros.engine.transducer import DecoderState
 import pytest
@@ -41,7 +43,7 @@ def test_encoder_frames_equal_nemo(oracle_case):
 def test_first_joint_output_equals_nemo(oracle_case):
     expected = oracle_case.model.arrays(oracle_case.name)['logits0']  # log-softmax on NeMo's CPU
     stages = oracle_case.stages()
-    transducer = oracle_case.model.transcriber.model.transducer
+    transducer = oracle_case.model.transcriber.model.head
     state = DecoderState.start(transducer, stages.encoded, stages.n_encoded, capacity=1)
     logits = transducer.joint(state.encoded[:, 0], state.prediction)
     np.testing.assert_allclose(logits.log_softmax(1)[0], expected, rtol=1e-4, atol=ATOL)
@@ -87,8 +89,19 @@ def test_one_padded_batch_gives_what_each_input_gives_alone(oracle_model, order)
     for case, transcript in zip(cases, transcripts, strict=True):
         alone = oracle_model.transcriber.transcribe(case.waveform)
         assert [token.token_id for token in transcript.tokens] == case.result['batched_tokens']
-        assert (transcript.tokens, transcript.words) == (alone.tokens, alone.words)
+        assert without_confidence(transcript) == without_confidence(alone)
+        assert confidences(transcript) == pytest.approx(confidences(alone), abs=1e-4)
         assert transcript.score == pytest.approx(alone.score, rel=1e-4)
+
+
+def without_confidence(transcript):
+    """Return the tokens and words apart from their confidence, which batching rounds."""
+    return [replace(part, confidence=0.0) for part in (*transcript.tokens, *transcript.words)]
+
+
+def confidences(transcript):
+    """Return the confidence of the tokens."""
+    return [token.confidence for token in transcript.tokens]
 
 
 def test_features_do_not_depend_on_the_rest_of_the_batch(oracle_model):
@@ -103,7 +116,8 @@ def spans(oracle_models, pieces, frames, durations):
     """Align hand-made tokens; one encoder frame is one second."""
     tokenizer = oracle_models['tiny'].transcriber.tokenizer
     ids = tuple(tokenizer.pieces.index(piece) for piece in pieces)
-    words = align_words(Hypothesis(ids, frames, durations, 0.0), tokenizer, encoder_frame_s=1.0)
+    hypothesis = Hypothesis(ids, frames, durations, (1.0,) * len(ids), 0.0)
+    words = group_words(align_tokens(hypothesis, tokenizer, 'tdt', 1.0), tokenizer)
     return [(word.text, word.start_s, word.end_s) for word in words], tokenizer.text(ids)
 
 

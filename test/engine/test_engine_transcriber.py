@@ -99,7 +99,8 @@ def test_a_transcript_survives_json(builtin, heldout):
     assert restored == transcript.to_dict()
     assert restored['text'] == str(transcript)
     assert restored['text'] == ' '.join(word['text'] for word in restored['words'])
-    assert set(restored) == {'text', 'words', 'tokens', 'score', 'audio_s', 'timings', 'rtfx'}
+    assert set(restored) == {'text', 'words', 'segments', 'tokens', 'confidence', 'score',
+                             'audio_s', 'timings', 'rtfx'}
 
 
 def test_words_run_forward_within_the_clip(builtin, heldout):

@@ -13,7 +13,7 @@ from parakeet_ros.recognizer import Result
 import pytest
 
 KEYS = {'schema', 'id', 'start', 'end', 'speech_start', 'speech_end', 'end_reason', 'text',
-        'words', 'timings', 'error', 'model'}
+        'confidence', 'words', 'timings', 'error', 'model'}
 NS_PER_S = 1_000_000_000
 UTTERANCE = StreamUtterance(
     utterance=Utterance(np.zeros(16_000, np.float32), 0, 16_000, 1600, 14_400, 'pause'),
@@ -23,7 +23,8 @@ UTTERANCE = StreamUtterance(
 
 def transcript(text: str) -> Transcript:
     """Return a transcript with the words of a text, one each 0.25 s."""
-    words = tuple(Word(word, 0.25 * i, 0.25 * i + 0.2) for i, word in enumerate(text.split()))
+    words = tuple(Word(word, 0.25 * i, 0.25 * i + 0.2, confidence=0.5)
+                  for i, word in enumerate(text.split()))
     return Transcript(text, words, (), -1.0, 1.0, Timings(1, 2, 3, 6))
 
 
@@ -53,8 +54,10 @@ def test_a_result_holds_stamps_reason_and_word_times() -> None:
     assert written['speech_start'] == {'sec': 5, 'nanosec': 100_000_000}
     assert written['speech_end'] == {'sec': 5, 'nanosec': 900_000_000}
     assert (written['end_reason'], written['model']) == ('pause', 'm.nemo')
-    assert written['words'] == [{'text': 'größer', 'start_s': 0.0, 'end_s': 0.2},
-                                {'text': 'grün', 'start_s': 0.25, 'end_s': 0.45}]
+    assert written['confidence'] == 0.5
+    assert written['words'] == [
+        {'text': 'größer', 'start_s': 0.0, 'end_s': 0.2, 'confidence': 0.5},
+        {'text': 'grün', 'start_s': 0.25, 'end_s': 0.45, 'confidence': 0.5}]
 
 
 def test_letters_beyond_ascii_are_written_as_they_are() -> None:
@@ -67,6 +70,7 @@ def test_a_failed_utterance_has_its_error_and_no_text() -> None:
     assert written.keys() == KEYS
     assert written['error'] == 'RuntimeError: out of "memory"\n'
     assert (written['text'], written['words'], written['timings']) == ('', [], {})
+    assert written['confidence'] == 0.0
 
 
 def test_a_failure_without_a_message_is_still_named() -> None:
