@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import reprlib
 from typing import Any
 
 from .errors import CheckpointError, UnsupportedModelError
 
 # Beyond any real model; keeps a hostile file from making this process huge.
 _LARGEST_INTEGER = 1_000_000
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 2
+_REPR.maxstring = _REPR.maxother = 80
 
 
 class Section:
@@ -112,6 +116,6 @@ class Section:
 
 
 def _short(value: Any) -> str:
-    """Return the value as text that fits a message."""
-    text = repr(value)
+    """Return the value as text that fits a message, however large it is."""
+    text = _REPR.repr(value)  # bounded: aliases can make a small file's value astronomical
     return text if len(text) <= 80 else text[:77] + '...'
