@@ -8,6 +8,7 @@ import sys
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / 'parakeet_ros'
+RECORDINGS = ('ffmpeg', 'recording')  # files to waveforms, below everything else
 ROS = {'rclpy', 'launch', 'launch_ros', 'ament_index_python', 'builtin_interfaces'}
 
 
@@ -42,7 +43,8 @@ def violations(folder: str, forbidden: tuple[str, ...]) -> list[str]:
 
 def glue() -> tuple[str, ...]:
     """Name the modules beside the two packages: the glue that neither of them may know."""
-    return tuple(f'parakeet_ros.{path.stem}' for path in PACKAGE.glob('[!_]*.py'))
+    return tuple(f'parakeet_ros.{path.stem}' for path in PACKAGE.glob('[!_]*.py')
+                 if path.stem not in RECORDINGS)
 
 
 def test_engine_imports_no_ros_no_audio_and_no_glue() -> None:
@@ -53,7 +55,17 @@ def test_audio_imports_no_ros_no_torch_no_engine_and_no_glue() -> None:
     assert not violations('audio', ('parakeet_ros.engine', 'torch', *glue()))
 
 
-@pytest.mark.parametrize('module', ['parakeet_ros', 'parakeet_ros.audio'])
+def test_recordings_know_neither_torch_nor_the_layers_above() -> None:
+    above = ('torch', 'parakeet_ros.audio', 'parakeet_ros.engine', 'parakeet_ros.cli', *glue())
+    imports = [module for name in RECORDINGS for module in imported_modules(
+        PACKAGE / f'{name}.py')]
+    assert 'soundfile' in imports
+    assert not [module for module in imports if is_ros(module) or any(
+        f'{module}.'.startswith(f'{name}.') for name in above)]
+
+
+@pytest.mark.parametrize('module', [
+    'parakeet_ros', 'parakeet_ros.audio', 'parakeet_ros.recording', 'parakeet_ros.cli.main'])
 def test_import_does_not_load_torch(module: str) -> None:
     code = f'import sys, {module}; sys.exit("torch" in sys.modules)'
     result = subprocess.run([sys.executable, '-c', code], cwd=PACKAGE.parent, check=False)

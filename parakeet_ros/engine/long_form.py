@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Waveform = NDArray[np.float32]
 
+PIECE_S = 30.0  # what the models were made for
 MIN_PIECE_S = 4.0
 MAX_PIECE_S = 600.0
 _SEARCH_FRACTION = 1 / 3  # of a piece, at its end, is searched for the cut

@@ -1,37 +1,47 @@
 """
-Waveform to transcript: the engine's front door.
+Waveform or recording to transcript: the engine's front door.
 
-Knows nothing of microphones, sample formats, resampling, pauses or ROS: it takes one utterance,
-float32 mono at the model's sample rate, and gives its text.
+Knows nothing of microphones, streams of messages or ROS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+import os
 import threading
-import time
+from typing import overload, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+from parakeet_ros.recording import read_blocks
 import torch
 from torch import Tensor
 
 from .alignment import align_tokens, group_words
 from .decoding import DecodingOptions, DEFAULT_OPTIONS, Hypothesis
-from .device import synchronize
 from .features import MIN_FRAMES
+from .joining import join, move
+from .long_form import cut_at_pauses, PIECE_S, PieceLength
 from .model import Model
+from .stopwatch import Stopwatch
 from .tokenizer import Tokenizer
 from .transcript import Timings, Transcript
 from .waveform import check_waveform, Waveform
+
+Audio = Waveform | str | os.PathLike[str]
+_Audio = TypeVar('_Audio', bound=Audio)
+_BATCH = 8  # waveforms of a list that are decoded together
 
 
 class Transcriber:
     """
     A loaded model.
 
-    Safe to call from several threads: calls run one after the other under a lock, since they
-    would compete for the same cores or GPU anyway.
+    Safe to call from any number of threads, all methods mixed: each utterance, batch, or piece of
+    a recording runs alone under a lock, since they would compete for the same cores or GPU
+    anyway, and none leaves anything behind for the next.  One iterator of ``stream`` belongs to
+    one thread at a time, as every iterator.
     """
 
     def __init__(self, model: Model, tokenizer: Tokenizer, name: str) -> None:
@@ -71,22 +81,82 @@ class Transcriber:
         noise = torch.randn(self.sample_rate, generator=torch.Generator().manual_seed(0))
         self.transcribe(0.01 * noise, self.sample_rate)
 
+    @overload
+    def transcribe(
+        self, audio: Audio, sample_rate: int = ..., options: DecodingOptions = ..., *,
+        piece_s: float = ...,
+    ) -> Transcript: ...
+
+    @overload
+    def transcribe(
+        self, audio: list[_Audio] | tuple[Audio, ...], sample_rate: int = ...,
+        options: DecodingOptions = ..., *, piece_s: float = ...,
+    ) -> list[Transcript]: ...
+
     def transcribe(
         self,
-        waveform: Waveform,
+        audio: Audio | list[_Audio] | tuple[Audio, ...],
         sample_rate: int = 16_000,
         options: DecodingOptions = DEFAULT_OPTIONS,
-    ) -> Transcript:
+        *,
+        piece_s: float = PIECE_S,
+    ) -> Transcript | list[Transcript]:
         """
-        Transcribe one utterance.
+        Transcribe an utterance or a recording, or a list or tuple of them.
 
-        Audio too short to have two feature frames (20 ms), or none, gives an empty text.
+        A waveform is one utterance and is decoded whole; for a long one use ``stream``.  A path
+        is a recording of any length, ``-`` standard input: it is streamed and joined.  The
+        waveforms of a list are decoded in batches.  Audio too short to have two feature frames
+        (20 ms), or none, gives an empty text.
 
-        :param waveform: float32 mono ``[n_samples]``, full scale 1.0.
-        :raises ValueError: another type, dtype, shape or sample rate, or a sample that is not
-            finite.
+        :param audio: float32 mono ``[n_samples]``, full scale 1.0, or the path of any file that
+            libsndfile or an installed ffmpeg reads; or a list or tuple of these.
+        :param sample_rate: of waveforms, in Hz; files say their own and are resampled.
+        :param piece_s: for files, as for ``stream``.
+        :returns: a transcript, for a list or tuple a list of them.
+        :raises ValueError: a waveform of another type, dtype, shape or sample rate, or with a
+            sample that is not finite.
+        :raises FileNotFoundError: there is no such file.
+        :raises RecordingError: a file is not readable sound; also a ValueError.
         """
-        return self.transcribe_batch([waveform], sample_rate, options)[0]
+        if isinstance(audio, (list, tuple)):
+            return self._transcribe_list(audio, sample_rate, options, piece_s)
+        if isinstance(audio, (str, os.PathLike)):
+            return join(list(self.stream(audio, options=options, piece_s=piece_s)))
+        return self.transcribe_batch([audio], sample_rate, options)[0]
+
+    def stream(
+        self,
+        source: Audio | Iterable[Waveform],
+        sample_rate: int = 16_000,
+        options: DecodingOptions = DEFAULT_OPTIONS,
+        *,
+        piece_s: float = PIECE_S,
+    ) -> Iterator[Transcript]:
+        """
+        Transcribe a long recording piece by piece, in bounded memory.
+
+        The recording is cut at pauses (``long_form.py``).  Each piece gives one transcript, also
+        a piece without words, as soon as it is heard; its times and frames are on the recording's
+        clock: sample counts over the sample rate, so they never drift.
+
+        :param source: the path of a file, ``-`` for standard input, a waveform, or an iterable of
+            waveforms that follow each other, of any length each.
+        :param sample_rate: of waveforms, in Hz; files say their own and are resampled.
+        :param piece_s: the longest piece, 4 to 600 s.  Memory and, for attention, time grow with
+            its square.
+        :returns: an iterator; a file is opened at once and read as the iterator goes on.
+        :raises ValueError: as for ``transcribe``; in the iterator for what comes up while reading.
+        :raises FileNotFoundError: there is no such file.
+        """
+        frame_samples = round(self.config.encoder_frame_s * self.sample_rate)
+        length = PieceLength.of(piece_s, frame_samples, self.sample_rate)
+        if isinstance(source, (str, os.PathLike)):
+            return self._stream(read_blocks(source, self.sample_rate), length, options)
+        self._check_sample_rate(sample_rate)
+        waveforms = [source] if isinstance(source, (np.ndarray, Tensor)) else source
+        blocks = (check_waveform(waveform).numpy(force=True) for waveform in waveforms)
+        return self._stream(blocks, length, options)
 
     def transcribe_batch(
         self,
@@ -103,7 +173,7 @@ class Transcriber:
         :param waveforms: as for ``transcribe``; an empty sequence gives an empty list.
         :raises ValueError: as for ``transcribe``; no utterance is transcribed then.
         """
-        stopwatch = _Stopwatch(self.device)
+        stopwatch = Stopwatch(self.device)
         with self._lock, torch.inference_mode(), stopwatch.measure('total_ms'):
             self._check_sample_rate(sample_rate)
             checked = [check_waveform(waveform) for waveform in waveforms]
@@ -119,8 +189,36 @@ class Transcriber:
             for transcript in transcripts
         ]
 
+    def _stream(
+        self, blocks: Iterable[NDArray[np.float32]], length: PieceLength, options: DecodingOptions
+    ) -> Iterator[Transcript]:
+        """Transcribe the pieces of a recording as they come."""
+        for piece in cut_at_pauses(blocks, length):
+            transcript = self.transcribe_batch([piece.waveform], self.sample_rate, options)[0]
+            yield move(transcript, piece.start_sample / self.sample_rate,
+                       piece.start_sample // length.grid_samples)
+
+    def _transcribe_list(
+        self, audio: Sequence[Audio], sample_rate: int, options: DecodingOptions, piece_s: float
+    ) -> list[Transcript]:
+        """Decode waveforms in batches of about the same length, which pads least; files alone."""
+        results: dict[int, Transcript] = {}
+        waveforms: dict[int, Tensor] = {}
+        for i, item in enumerate(audio):
+            if isinstance(item, (str, os.PathLike)):
+                results[i] = self.transcribe(item, options=options, piece_s=piece_s)
+            else:
+                waveforms[i] = check_waveform(item)
+        by_length = sorted(waveforms, key=lambda i: len(waveforms[i]))
+        for first in range(0, len(by_length), _BATCH):
+            batch = by_length[first:first + _BATCH]
+            transcripts = self.transcribe_batch(
+                [waveforms[i] for i in batch], sample_rate, options)
+            results.update(zip(batch, transcripts, strict=True))
+        return [results[i] for i in range(len(audio))]
+
     def _decode(
-        self, waveforms: Sequence[Tensor], options: DecodingOptions, stopwatch: _Stopwatch
+        self, waveforms: Sequence[Tensor], options: DecodingOptions, stopwatch: Stopwatch
     ) -> list[Hypothesis]:
         """Run the stages on those utterances that are long enough to have features."""
         model = self.model
@@ -156,24 +254,3 @@ class Transcriber:
         if sample_rate != self.sample_rate:
             raise ValueError(f'sample_rate is {sample_rate} Hz but the model {self.name} needs '
                              f'{self.sample_rate} Hz; resample the waveform first')
-
-
-class _Stopwatch:
-    """Milliseconds of the stages, the device drained at both ends of each."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._elapsed_ms: dict[str, float] = {}
-
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Time the block as one stage."""
-        synchronize(self._device)
-        started = time.perf_counter()
-        yield
-        synchronize(self._device)
-        self._elapsed_ms[stage] = (time.perf_counter() - started) * 1000.0
-
-    def share(self, fraction: float) -> Timings:
-        """Return an utterance's part of the times."""
-        return Timings(**{stage: ms * fraction for stage, ms in self._elapsed_ms.items()})

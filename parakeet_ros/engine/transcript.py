@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+import json
 from typing import Any
 
 _SENTENCE_ENDS = ('.', '?', '!')  # NeMo's default `segment_seperators`
@@ -11,7 +12,7 @@ _SENTENCE_ENDS = ('.', '?', '!')  # NeMo's default `segment_seperators`
 
 @dataclass(frozen=True)
 class Word:
-    """A word and when it was said, in seconds from the start of the waveform."""
+    """A word and when it was said, in seconds from the start of the waveform or recording."""
 
     text: str
     start_s: float
@@ -55,7 +56,11 @@ class Timings:
 
 @dataclass(frozen=True)
 class Transcript:
-    """The result for one utterance; ``str()`` of it is the text."""
+    """
+    The result for one utterance, or for one piece of a long recording.
+
+    ``str()`` of it is the text.  ``Transcript.from_dict(json.loads(t.to_json())) == t``.
+    """
 
     text: str
     words: tuple[Word, ...]
@@ -63,6 +68,7 @@ class Transcript:
     score: float  # sum of the tokens' log-probabilities; for CTC, of their frames
     audio_s: float
     timings: Timings
+    start_s: float = 0.0  # where the audio begins on the recording's clock, as do all times
 
     def __str__(self) -> str:
         return self.text
@@ -98,6 +104,27 @@ class Transcript:
             'confidence': self.confidence,
             'rtfx': self.rtfx,
         }
+
+    def to_json(self) -> str:
+        """Return ``to_dict`` as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Transcript:
+        """
+        Return the transcript that ``to_dict`` was called on; what follows from others is ignored.
+
+        :raises KeyError: a field is missing.
+        """
+        return cls(
+            text=fields['text'],
+            words=tuple(Word(**word) for word in fields['words']),
+            tokens=tuple(Token(**token) for token in fields['tokens']),
+            score=fields['score'],
+            audio_s=fields['audio_s'],
+            timings=Timings(**fields['timings']),
+            start_s=fields['start_s'],
+        )
 
 
 def _sentences(words: Sequence[Word]) -> Iterator[list[Word]]:

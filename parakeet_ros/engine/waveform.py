@@ -18,7 +18,7 @@ def check_waveform(waveform: Waveform) -> Tensor:
         # A copy: the caller's array may be read-only or run backwards, which torch refuses.
         waveform = torch.from_numpy(np.array(waveform, order='C'))
     if not isinstance(waveform, Tensor):
-        raise ValueError(f'a waveform must be a numpy array or torch tensor, not '
+        raise ValueError(f'audio must be a numpy array, a torch tensor or a path, not '
                          f'{type(waveform).__name__}')
     if waveform.dtype != torch.float32:
         raise ValueError(_wrong_dtype(waveform.dtype))

@@ -66,7 +66,8 @@ def test_short_audio_in_a_batch_keeps_its_place(builtin, heldout, texts):
     (torch.zeros(1600, dtype=torch.float16), 'float16; give float32'),
     (np.full(1600, np.nan, np.float32), 'NaN or infinite'),
     (np.full(1600, np.inf, np.float32), 'NaN or infinite'),
-    ([0.0] * 1600, 'not list'),
+    ([0.0] * 1600, 'not float'),
+    (bytes(6400), 'not bytes'),
 ])
 def test_an_unusable_waveform_is_refused_with_the_remedy(builtin, waveform, message):
     with pytest.raises(ValueError, match=message):
@@ -100,7 +101,8 @@ def test_a_transcript_survives_json(builtin, heldout):
     assert restored['text'] == str(transcript)
     assert restored['text'] == ' '.join(word['text'] for word in restored['words'])
     assert set(restored) == {'text', 'words', 'segments', 'tokens', 'confidence', 'score',
-                             'audio_s', 'timings', 'rtfx'}
+                             'start_s', 'audio_s', 'timings', 'rtfx'}
+    assert Transcript.from_dict(json.loads(transcript.to_json())) == transcript
 
 
 def test_words_run_forward_within_the_clip(builtin, heldout):

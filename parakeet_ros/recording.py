@@ -1,0 +1,182 @@
+"""
+Recordings: any sound file, or standard input, as float32 mono blocks at the wanted rate.
+
+libsndfile reads what it knows (WAV, FLAC, OGG, MP3, ...), ffmpeg, where it is installed, the rest
+(M4A, MP4, WebM, ...).  Memory is bounded, however long the recording.  Numpy and soxr; no torch,
+no ROS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import logging
+import os
+from pathlib import Path
+import shutil
+import sys
+import tempfile
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from parakeet_ros import ffmpeg
+import soundfile
+import soxr
+
+Waveform = NDArray[np.float32]  # mono, [n_samples]
+
+STDIN = '-'  # as a path
+_STDIN_NAME = 'standard input'
+_BLOCK_SAMPLES = 1 << 16  # of the file, at its own rate
+_RATE_RANGE_HZ = (1_000, 1_000_000)  # a header that says otherwise is damaged
+_UNKNOWN_LENGTH = 1 << 48  # libsndfile gives lengths beyond this for a stream without one
+_TRUNCATED_S = 0.1  # a file that lacks more is reported; lengths of MP3 files are estimates
+
+_logger = logging.getLogger(__name__)
+
+
+class RecordingError(ValueError):
+    """A file that cannot be read as sound; the message names it and the remedy."""
+
+
+def read_blocks(source: str | os.PathLike[str], sample_rate: int = 16_000) -> Iterator[Waveform]:
+    """
+    Open a recording of any format, rate and channel count, and return its blocks.
+
+    Channels are mixed down by their mean; samples that are not finite count as 0.  Output sample
+    ``k`` is the recording at the time ``k / sample_rate``.
+
+    :param source: the path of a file, or ``-`` for standard input, which goes through a temporary
+        file first.
+    :returns: float32 mono ``[n_samples]`` each, a few seconds at most.
+    :raises FileNotFoundError: when there is no such file.
+    :raises RecordingError: when it is not readable sound, at once or while it is read.
+    """
+    if os.fspath(source) == STDIN:
+        spool = _spool(sys.stdin.buffer)
+        return _open(Path(spool.name), _STDIN_NAME, sample_rate, spool)
+    return _open(_existing(source), os.fspath(source), sample_rate, None)
+
+
+def read_audio(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
+    """
+    Read a whole file that libsndfile knows, as it is.
+
+    :returns: float32 ``[n_samples, channels]`` in -1..1, and the sample rate in Hz.
+    :raises FileNotFoundError: when there is no such file.
+    :raises RecordingError: when it is not readable sound.
+    """
+    try:
+        with soundfile.SoundFile(_existing(path)) as file:
+            samples = file.read(dtype='float32', always_2d=True)
+            return np.ascontiguousarray(samples, np.float32), int(file.samplerate)
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a headerless .raw
+        raise RecordingError(_unreadable(os.fspath(path), error)) from error
+
+
+def duration_s(path: str | os.PathLike[str]) -> float | None:
+    """Return the length that the file's header gives; None where it gives none."""
+    try:
+        info = soundfile.info(os.fspath(path))
+    except (soundfile.LibsndfileError, TypeError):
+        return None
+    return info.frames / info.samplerate if info.frames < _UNKNOWN_LENGTH else None
+
+
+def _existing(path: str | os.PathLike[str]) -> Path:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no audio file at {os.fspath(path)}')
+    return Path(path)
+
+
+def _open(
+    path: Path, name: str, sample_rate: int, spool: IO[bytes] | None
+) -> Iterator[Waveform]:
+    """Choose who reads the file, now, and return the blocks, read later."""
+    try:
+        file = soundfile.SoundFile(path)
+    except (soundfile.LibsndfileError, TypeError) as error:
+        if not ffmpeg.is_installed():
+            raise RecordingError(
+                f'{_unreadable(name, error)}, or install ffmpeg (apt install ffmpeg), which reads '
+                'most other formats') from error
+        return _ffmpeg_blocks(path, name, sample_rate, spool)
+    low, high = _RATE_RANGE_HZ
+    if not low <= file.samplerate <= high:
+        raise RecordingError(f'{name} has a sample rate of {file.samplerate} Hz, which no '
+                             f'recording has; convert it to one of {low} to {high} Hz')
+    return _libsndfile_blocks(file, name, sample_rate, spool)
+
+
+def _libsndfile_blocks(
+    file: soundfile.SoundFile, name: str, sample_rate: int, spool: IO[bytes] | None
+) -> Iterator[Waveform]:
+    """Read, mix down and resample; ``spool`` lives as long as it is read."""
+    with file, spool or file:
+        resample = _Resampler(file.samplerate, sample_rate)
+        n_read = n_bad = 0
+        last = False
+        while not last:
+            try:
+                samples = file.read(_BLOCK_SAMPLES, dtype='float32', always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise RecordingError(
+                    f'{name} is damaged {n_read / file.samplerate:.1f} s into the recording '
+                    f'({error.error_string.rstrip(".")}); cut it there, or record it again'
+                ) from error
+            n_read += len(samples)
+            last = len(samples) < _BLOCK_SAMPLES
+            bad = ~np.isfinite(samples)
+            n_bad += int(np.count_nonzero(bad))
+            samples[bad] = 0.0
+            waveform = resample(samples.mean(axis=1, dtype=np.float32), last)
+            if len(waveform):
+                yield waveform
+        missing_s = (file.frames - n_read) / file.samplerate
+        if missing_s > _TRUNCATED_S and file.frames < _UNKNOWN_LENGTH:
+            _logger.warning('%s is truncated: its last %.1f s are missing', name, missing_s)
+        if n_bad:
+            _logger.warning('%s has %d samples that are not finite, taken as 0', name, n_bad)
+
+
+def _ffmpeg_blocks(
+    path: Path, name: str, sample_rate: int, spool: IO[bytes] | None
+) -> Iterator[Waveform]:
+    """Let ffmpeg read, mix down and resample; ``spool`` lives as long as it does."""
+    try:
+        yield from ffmpeg.read_blocks(path, sample_rate)
+    except ffmpeg.FfmpegError as error:
+        raise RecordingError(f'{name} is not sound that ffmpeg can read ({error}); check the '
+                             'file, or convert it to WAV or FLAC') from error
+    finally:
+        if spool:
+            spool.close()
+
+
+class _Resampler:
+    """Mono blocks to another rate; equal rates pass through untouched."""
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        self._stream = None if from_hz == to_hz else soxr.ResampleStream(
+            from_hz, to_hz, num_channels=1, dtype='float32', quality='HQ')
+
+    def __call__(self, waveform: Waveform, last: bool) -> Waveform:
+        if self._stream is None:
+            return waveform
+        resampled: Waveform = self._stream.resample_chunk(waveform, last=last)
+        return resampled
+
+
+def _spool(stream: IO[bytes]) -> IO[bytes]:
+    """Copy a pipe to a temporary file: libsndfile and ffmpeg go back and forth in some formats."""
+    spool = tempfile.NamedTemporaryFile(prefix='parakeet_ros_', suffix='.audio')
+    shutil.copyfileobj(stream, spool, 1 << 20)
+    spool.flush()
+    return spool
+
+
+def _unreadable(name: str, error: Exception) -> str:
+    reason = getattr(error, 'error_string', 'headerless samples').rstrip('.')
+    stem = Path(name).stem
+    return (f'{name} is not audio that libsndfile can read ({reason}): convert it to WAV or FLAC, '
+            f'e.g. ffmpeg -i {Path(name).name} {stem}.wav')
