@@ -32,9 +32,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from parakeet_ros.audio import AudioFormat, AudioStream, Resampler
-from parakeet_ros.audio.files import read_audio
 from parakeet_ros.engine import load_model, Transcriber
 from parakeet_ros.player import assemble
+from parakeet_ros.recording import read_audio
 import torch
 
 try:

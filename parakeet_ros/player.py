@@ -15,9 +15,9 @@ import time
 from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
 import numpy as np
 from numpy.typing import NDArray
-from parakeet_ros.audio.files import read_audio
 from parakeet_ros.audio_input import info_topic
 from parakeet_ros.conversions import ns_to_time
+from parakeet_ros.recording import read_audio
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -104,7 +104,7 @@ def assemble(files: list[Path], gap_s: float) -> tuple[NDArray[np.float32], int]
     Join recordings with pauses of faint noise; all take the first one's format.
 
     :returns: float32 `[n_samples, channels]` and the sample rate in Hz.
-    :raises AudioFormatError: if a file cannot be read.
+    :raises RecordingError: if a file cannot be read.
     """
     noise = np.random.default_rng(0)
     parts: list[NDArray[np.float32]] = []

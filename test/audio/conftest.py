@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from parakeet_ros.audio import SAMPLE_RATE_HZ, Waveform
-from parakeet_ros.audio.files import read_audio
+from parakeet_ros.recording import read_audio
 import pytest
 
 HELDOUT = Path(__file__).parents[1] / 'data' / 'heldout'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from parakeet_ros.audio.files import read_audio
+from parakeet_ros.recording import read_audio
 
 FOLDER = Path(__file__).parents[1] / 'data' / 'heldout'
 

@@ -1,9 +1,9 @@
 """The demonstration's recordings, and when the player plays them."""
 
 import numpy as np
-from parakeet_ros.audio.files import read_audio
 from parakeet_ros.demo_clips import demo_clips, GAP_S
 from parakeet_ros.player import assemble, TAIL_S
+from parakeet_ros.recording import read_audio
 
 
 def test_there_are_clips_and_each_has_its_text() -> None:

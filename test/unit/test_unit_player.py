@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from local_ros import DOMAIN, LocalRos
 import numpy as np
 from numpy.typing import NDArray
-from parakeet_ros.audio import AudioFormatError
 from parakeet_ros.conversions import time_to_ns
 from parakeet_ros.player import assemble, AudioPlayer, parse_arguments, TAIL_S
+from parakeet_ros.recording import RecordingError
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
 import soundfile
@@ -76,7 +76,7 @@ def test_an_empty_recording_is_a_pause(tmp_path: Path) -> None:
 def test_what_is_no_recording_is_named(tmp_path: Path) -> None:
     text = tmp_path / 'notes.wav'
     text.write_text('no sound')
-    with pytest.raises(AudioFormatError, match=r'notes\.wav'):
+    with pytest.raises(RecordingError, match=r'notes\.wav'):
         assemble([text], 1.0)
     with pytest.raises(FileNotFoundError, match=r'gone\.wav'):
         assemble([tmp_path / 'gone.wav'], 1.0)

@@ -1,7 +1,6 @@
 """Audio files are read whole or refused in words."""
 import numpy as np
-from parakeet_ros.audio import AudioFormatError
-from parakeet_ros.audio.files import read_audio
+from parakeet_ros.recording import read_audio, RecordingError
 import pytest
 import soundfile
 
@@ -18,7 +17,7 @@ def test_a_file_gives_its_samples_and_rate(tmp_path, suffix, tolerance):
 
 def test_a_file_that_is_not_audio_is_refused_with_the_remedy(tmp_path):
     (tmp_path / 'talk.wav').write_bytes(b'no audio here')
-    with pytest.raises(AudioFormatError, match=r'talk\.wav is not audio .* ffmpeg'):
+    with pytest.raises(RecordingError, match=r'talk\.wav is not audio .* ffmpeg'):
         read_audio(tmp_path / 'talk.wav')
 
 
