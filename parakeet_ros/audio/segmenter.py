@@ -7,7 +7,7 @@ from parakeet_ros.audio.buffer import SampleBuffer, Waveform
 from parakeet_ros.audio.settings import FRAME_SAMPLES, SAMPLE_RATE_HZ, SegmenterConfig, to_frames
 from parakeet_ros.audio.vad import EnergyVad, frame_powers
 
-EndReason = Literal['pause', 'max_length', 'flush']
+EndReason = Literal['pause', 'max_length', 'flush', 'open']
 
 CUT_SEARCH_FRACTION = 0.25  # of an over-long utterance, at its end, is searched for a quiet point
 CUT_DIP_FRAMES = 9  # length of the dip looked for: about the shortest gap between words
@@ -22,7 +22,9 @@ class Utterance:
     :param waveform: float32 `[end_sample - start_sample]`.
     :param speech_start_sample: where the detector heard the speech begin.
     :param speech_end_sample: one past the last sample of the speech.
-    :param end_reason: a pause, the limit of length, or the end of the stream.
+    :param end_reason: a pause, the limit of length, the end of the stream, or `open`: none yet.
+    :param continues: whether it goes on, without a gap, where the one before was cut at the limit
+        of length.
     """
 
     waveform: Waveform
@@ -31,6 +33,7 @@ class Utterance:
     speech_start_sample: int
     speech_end_sample: int
     end_reason: EndReason
+    continues: bool = False
 
 
 class Segmenter:
@@ -54,6 +57,8 @@ class Segmenter:
         self._buffer = SampleBuffer()
         self._start = 0  # of the utterance that is going on
         self._speech_start = 0
+        self._continues = False  # the utterance that is going on began with a cut
+        self._pending: Utterance | None = None  # the latest answer of pending()
         self._previous_end = 0  # no later utterance may begin before this
         self._apply_config()
 
@@ -116,6 +121,32 @@ class Segmenter:
             self._close('flush', ended)
         return ended
 
+    def pending(self) -> Utterance | None:
+        """
+        Return the utterance that will be emitted if nobody speaks before the hangover is over.
+
+        It is there as soon as its last sample, that of the post-roll, has been heard, so its text
+        can be found while the rest of the hangover passes. What is emitted then has the same
+        samples, and is even the same object; nothing is emitted where the floor has learnt
+        meanwhile that it was noise. None while somebody speaks, and where the limit of length
+        will be reached before the end of the hangover.
+        """
+        speech_end = self._vad.speech_end_frame * FRAME_SAMPLES
+        end = speech_end + self._post_roll_frames * FRAME_SAMPLES
+        closes_at = speech_end + to_frames(self._config.hangover_s) * FRAME_SAMPLES
+        if (not self._vad.is_pause or end > self._buffer.end or not self._has_speech()
+                or closes_at - self._start >= self._max_samples):
+            return None
+        if self._pending is None or self._pending.end_sample != end:
+            self._pending = self._cut_out(end, speech_end, 'pause')
+        return self._pending
+
+    def partial(self) -> Utterance | None:
+        """Return what has been heard of the utterance that is going on; None without speech."""
+        if not self.is_speaking or not self._has_speech():
+            return None
+        return self._cut_out(self._buffer.end, self._vad.speech_end_frame * FRAME_SAMPLES, 'open')
+
     def _process_block(self, block: Waveform, ended: list[Utterance]) -> None:
         """Hear a short piece frame by frame, then forget the samples no longer needed."""
         self._buffer.append(block)
@@ -135,6 +166,7 @@ class Segmenter:
             pre_roll = self._pre_roll_frames * FRAME_SAMPLES
             self._start = max(self._speech_start - pre_roll, self._previous_end)
             self._speech_start = max(self._speech_start, self._start)
+            self._continues = False
         elif was_speaking and not self.is_speaking:
             self._close('pause', ended)
         elif self.is_speaking and self._heard_samples() - self._start >= self._max_samples:
@@ -147,12 +179,20 @@ class Segmenter:
     def _close(self, reason: EndReason, ended: list[Utterance]) -> None:
         """End the utterance a little after its last speech, unless there was none."""
         speech_end = self._vad.speech_end_frame * FRAME_SAMPLES
-        # After a cut the rest may hold no speech; and what the floor has learnt since may show
-        # that the background got louder and nobody spoke.
-        if speech_end > self._speech_start and not self._vad.is_noise:
-            post_roll = self._post_roll_frames * FRAME_SAMPLES
-            self._emit(min(speech_end + post_roll, self._buffer.end), speech_end, reason, ended)
+        end = min(speech_end + self._post_roll_frames * FRAME_SAMPLES, self._buffer.end)
+        if self._has_speech():
+            self._emit(end, speech_end, reason, ended)
         self._apply_config()
+
+    def _has_speech(self) -> bool:
+        """
+        Return whether there is speech in the utterance that is going on.
+
+        After a cut the rest may hold none; and what the floor has learnt since the beginning may
+        show that the background got louder and nobody spoke.
+        """
+        return (self._vad.speech_end_frame * FRAME_SAMPLES > self._speech_start
+                and not self._vad.is_noise)
 
     def _cut(self, ended: list[Utterance]) -> None:
         """End an over-long utterance at the quietest point near its end and go on from there."""
@@ -166,19 +206,31 @@ class Segmenter:
         latest_quietest = len(dips_db) - 1 - int(np.argmin(dips_db[::-1]))
         from_end = n_frames - latest_quietest - CUT_DIP_FRAMES // 2
         cut = end - from_end * FRAME_SAMPLES
-        self._emit(cut, min(cut, self._vad.speech_end_frame * FRAME_SAMPLES), 'max_length', ended)
+        speech_end = min(cut, self._vad.speech_end_frame * FRAME_SAMPLES)
+        holds_speech = speech_end > self._speech_start  # not so deep in a very long hangover
+        if holds_speech:
+            self._emit(cut, speech_end, 'max_length', ended)
+        self._continues = holds_speech
         self._start = self._speech_start = cut
         self._apply_config()
 
     def _emit(self, end: int, speech_end: int, reason: EndReason,
               ended: list[Utterance]) -> None:
-        """Copy the utterance out of the buffer."""
-        ended.append(Utterance(
+        """Add the utterance that is going on to those that have ended."""
+        pending = self._pending
+        if pending is None or reason != 'pause' or pending.end_sample != end:
+            pending = self._cut_out(end, speech_end, reason)
+        ended.append(pending)
+        self._pending = None
+        self._previous_end = end
+
+    def _cut_out(self, end: int, speech_end: int, reason: EndReason) -> Utterance:
+        """Copy the utterance that is going on out of the buffer, up to the sample `end`."""
+        return Utterance(
             waveform=self._buffer.view(self._start, end).copy(),
             start_sample=self._start, end_sample=end,
             speech_start_sample=self._speech_start, speech_end_sample=speech_end,
-            end_reason=reason))
-        self._previous_end = end
+            end_reason=reason, continues=self._continues)
 
     def _apply_config(self) -> None:
         """Put the latest settings in force."""

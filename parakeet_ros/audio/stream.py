@@ -131,6 +131,21 @@ class AudioStream:
             self._forget_times()
         return ended
 
+    def pending(self) -> StreamUtterance | None:
+        """
+        Return what will be emitted if the present pause lasts, as `Segmenter.pending` does.
+
+        The `utterance` in it is the same object in every answer about one pause and when it is
+        emitted, so `is` tells whether a text found early still holds.
+        """
+        utterance = self._segmenter.pending()
+        return None if utterance is None else self._stamp_one(utterance)
+
+    def partial(self) -> StreamUtterance | None:
+        """Return what has been heard of the utterance that is going on, or None."""
+        utterance = self._segmenter.partial()
+        return None if utterance is None else self._stamp_one(utterance)
+
     def flush(self) -> list[StreamUtterance]:
         """End the stretch: return the utterance that is going on, if any, and start anew."""
         utterances = self._segmenter.process(
@@ -152,7 +167,11 @@ class AudioStream:
     def _stamp(self, utterances: list[Utterance]) -> list[StreamUtterance]:
         """Add the times to utterances."""
         self._utterances += len(utterances)
-        return [StreamUtterance(
+        return [self._stamp_one(utterance) for utterance in utterances]
+
+    def _stamp_one(self, utterance: Utterance) -> StreamUtterance:
+        """Add the times to one utterance."""
+        return StreamUtterance(
             utterance=utterance,
             start_ns=self._stamps.stamp_ns(self._input_sample(utterance.start_sample)),
             end_ns=self._stamps.stamp_ns(self._input_sample(utterance.end_sample)),
@@ -160,8 +179,7 @@ class AudioStream:
                 self._input_sample(utterance.speech_start_sample)),
             speech_end_ns=self._stamps.stamp_ns(self._input_sample(utterance.speech_end_sample)),
             speech_end_arrival_ns=self._arrivals.chunk_stamp_ns(
-                self._input_sample(utterance.speech_end_sample - 1)),
-        ) for utterance in utterances]
+                self._input_sample(utterance.speech_end_sample - 1)))
 
     def _input_sample(self, sample: int) -> int:
         """Return the sample, as it arrived, at the position of a 16 kHz sample."""

@@ -89,6 +89,11 @@ class EnergyVad:
         """Whether the latest speech does not stand out of the background as now known."""
         return self._loudest[0] < self.noise_floor_db + self._config.onset_db
 
+    @property
+    def is_pause(self) -> bool:
+        """Whether speech is going on, but the latest frame judged does not belong to it."""
+        return self.is_speech and self.n_frames - DELAY_FRAMES > self.speech_end_frame
+
     def step(self, power: float) -> bool:
         """Hear one frame, given its power (see `frame_powers`); return `is_speech`."""
         config = self._config

@@ -7,16 +7,7 @@ from hypothesis import strategies as st
 import numpy as np
 from parakeet_ros.audio import Segmenter, SegmenterConfig
 import pytest
-
-SHORT = SegmenterConfig(max_utterance_s=2.0, hangover_s=0.3)
-
-
-def sound(pieces, seed=0):
-    """Return noise whose level changes: pieces of (seconds, dBFS), float32."""
-    rng = np.random.default_rng(seed)
-    return np.concatenate([
-        np.float32(10 ** (level_db / 20)) * rng.standard_normal(
-            round(16_000 * seconds), dtype=np.float32) for seconds, level_db in pieces])
+from sounds import identity, pieces_of_sound, SHORT, sound
 
 
 def segment(waveform, config=None, chunk_sizes=None):
@@ -28,16 +19,6 @@ def segment(waveform, config=None, chunk_sizes=None):
             utterances += segmenter.process(waveform[begin:begin + size])
             begin += size
     return utterances + segmenter.flush()
-
-
-def identity(utterance):
-    """Return everything in an utterance, comparable."""
-    return (utterance.waveform.tobytes(), utterance.start_sample, utterance.end_sample,
-            utterance.speech_start_sample, utterance.speech_end_sample, utterance.end_reason)
-
-
-pieces_of_sound = st.lists(
-    st.tuples(st.floats(0.01, 1.5), st.sampled_from([-90, -65, -50, -35, -20, -10])), max_size=12)
 
 
 @settings(max_examples=60, deadline=None)
@@ -63,6 +44,9 @@ def test_utterances_are_pieces_of_the_stream_in_order(pieces):
         assert end - start <= 2 * 16_000
     for before, after in pairwise(utterances):
         assert before.end_sample <= after.start_sample
+        if after.continues:
+            assert before.end_reason == 'max_length'
+            assert before.end_sample == after.start_sample
 
 
 def syllables(count, seed=0):
@@ -76,6 +60,7 @@ def test_overlong_speech_is_cut_in_dips_and_loses_no_sample():
     assert [u.end_reason for u in utterances[:-1]] == ['max_length'] * (len(utterances) - 1)
     assert len(utterances) >= 5 and utterances[-1].end_reason == 'pause'
     assert all(a.end_sample == b.start_sample for a, b in pairwise(utterances))
+    assert [u.continues for u in utterances] == [False] + [True] * (len(utterances) - 1)
     for utterance in utterances[:-1]:
         in_cycle = (utterance.end_sample - 8_000) % 4_000  # a dip is 3200..4000
         assert 3_200 <= in_cycle <= 4_000
@@ -86,6 +71,13 @@ def test_a_cut_into_the_final_silence_adds_no_empty_utterance():
     utterances = segment(sound([(0.5, -60), (1.6, -15), (3, -60)]), config)
     assert [u.end_reason for u in utterances] == ['max_length']
 
+
+def test_a_hangover_longer_than_an_utterance_adds_no_empty_one():
+    config = replace(SHORT, hangover_s=5.0)
+    words = [(0.5, -60), (1.0, -15), (4.5, -60), (1.0, -15), (6, -60)]
+    utterances = segment(sound(words), config)
+    assert all(u.speech_start_sample < u.speech_end_sample for u in utterances)
+    assert not utterances[0].continues and {u.end_reason for u in utterances} == {'max_length'}
 
 @pytest.mark.parametrize('waveform', [
     np.zeros(80_000, np.float32), np.full(80_000, 0.5, np.float32), np.zeros(0, np.float32)])
