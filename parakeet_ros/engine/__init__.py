@@ -1,7 +1,7 @@
 """Speech recognition engine: NVIDIA Parakeet inference in plain PyTorch, without ROS."""
 
 from .decoding import DecodingOptions
-from .errors import CheckpointError, DeviceError, UnsupportedModelError
+from .errors import CheckpointError, DeviceError, ModelNotFoundError, UnsupportedModelError
 from .loading import load_model
 from .transcriber import Transcriber
 from .transcript import Segment, Timings, Token, Transcript, Word
@@ -10,6 +10,7 @@ __all__ = [
     'CheckpointError',
     'DecodingOptions',
     'DeviceError',
+    'ModelNotFoundError',
     'Segment',
     'Timings',
     'Token',

@@ -9,5 +9,9 @@ class UnsupportedModelError(CheckpointError):
     """A sound model file whose configuration asks for what this engine does not have."""
 
 
+class ModelNotFoundError(CheckpointError):
+    """A model that is not on this machine and could not be fetched."""
+
+
 class DeviceError(ValueError):
     """A device or number format that this machine cannot give."""

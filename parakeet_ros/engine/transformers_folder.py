@@ -30,6 +30,8 @@ CONFIG_FILE = 'config.json'
 WEIGHTS_FILE = 'model.safetensors'
 INDEX_FILE = 'model.safetensors.index.json'
 EXTRACTOR_FILES = ('processor_config.json', 'preprocessor_config.json')
+# Patterns of everything that is read, for who fetches a model.
+MODEL_FILES = (CONFIG_FILE, TOKENIZER_FILE, *EXTRACTOR_FILES, 'model*.safetensors', INDEX_FILE)
 # v3's tokenizer.json, the largest JSON file of a public model, has 1.5 MB.
 _JSON_LIMIT_BYTES = 64 * 2**20
 _REMEDY = 'download or copy it again'
@@ -69,6 +71,16 @@ def read_transformers_folder(path: str | os.PathLike[str]) -> Checkpoint:
     model = sentencepiece_model(tokenizer, config.vocab_size, f'{path}: {TOKENIZER_FILE}')
     state = {**_front_end(config.features), **_read_state(path)}
     return Checkpoint(path, config, model, state)
+
+
+def is_model_folder(path: Path) -> bool:
+    """Tell whether a folder has the files of a model, every shard included."""
+    try:
+        weights = _shards(path) if (path / INDEX_FILE).is_file() else {WEIGHTS_FILE: None}
+    except CheckpointError:
+        return False
+    return (all((path / name).is_file() for name in (CONFIG_FILE, TOKENIZER_FILE, *weights))
+            and any((path / name).is_file() for name in EXTRACTOR_FILES))
 
 
 def _front_end(config: FeaturesConfig) -> dict[str, Tensor]:
