@@ -9,6 +9,7 @@ no ROS.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 import logging
 import os
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from parakeet_ros import ffmpeg
+from parakeet_ros.ffmpeg import FfmpegError, FfmpegFile
+from parakeet_ros.ffmpeg import is_installed as ffmpeg_is_installed
 import soundfile
 import soxr
 
@@ -54,8 +56,9 @@ def read_blocks(source: str | os.PathLike[str], sample_rate: int = 16_000) -> It
     """
     if os.fspath(source) == STDIN:
         spool = _spool(sys.stdin.buffer)
-        return _open(Path(spool.name), _STDIN_NAME, sample_rate, spool)
-    return _open(_existing(source), os.fspath(source), sample_rate, None)
+        return _blocks(_open(Path(spool.name), _STDIN_NAME), _STDIN_NAME, sample_rate, spool)
+    name = os.fspath(source)
+    return _blocks(_open(_existing(source), name), name, sample_rate, None)
 
 
 def read_audio(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
@@ -89,68 +92,50 @@ def _existing(path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-def _open(
-    path: Path, name: str, sample_rate: int, spool: IO[bytes] | None
-) -> Iterator[Waveform]:
-    """Choose who reads the file, now, and return the blocks, read later."""
+def _open(path: Path, name: str) -> soundfile.SoundFile | FfmpegFile:
+    """Choose who reads the file."""
     try:
         file = soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, TypeError) as error:
-        if not ffmpeg.is_installed():
-            raise RecordingError(
-                f'{_unreadable(name, error)}, or install ffmpeg (apt install ffmpeg), which reads '
-                'most other formats') from error
-        return _ffmpeg_blocks(path, name, sample_rate, spool)
+        if ffmpeg_is_installed():
+            return FfmpegFile(path)
+        raise RecordingError(
+            f'{_unreadable(name, error)}, or install ffmpeg (apt install ffmpeg), which reads most '
+            'other formats') from error
     low, high = _RATE_RANGE_HZ
     if not low <= file.samplerate <= high:
         raise RecordingError(f'{name} has a sample rate of {file.samplerate} Hz, which no '
                              f'recording has; convert it to one of {low} to {high} Hz')
-    return _libsndfile_blocks(file, name, sample_rate, spool)
+    return file
 
 
-def _libsndfile_blocks(
-    file: soundfile.SoundFile, name: str, sample_rate: int, spool: IO[bytes] | None
+def _blocks(
+    file: soundfile.SoundFile | FfmpegFile, name: str, sample_rate: int, spool: IO[bytes] | None
 ) -> Iterator[Waveform]:
-    """Read, mix down and resample; ``spool`` lives as long as it is read."""
-    with file, spool or file:
-        resample = _Resampler(file.samplerate, sample_rate)
-        n_read = n_bad = 0
-        last = False
-        while not last:
-            try:
-                samples = file.read(_BLOCK_SAMPLES, dtype='float32', always_2d=True)
-            except soundfile.LibsndfileError as error:
-                raise RecordingError(
-                    f'{name} is damaged {n_read / file.samplerate:.1f} s into the recording '
-                    f'({error.error_string.rstrip(".")}); cut it there, or record it again'
-                ) from error
-            n_read += len(samples)
-            last = len(samples) < _BLOCK_SAMPLES
-            bad = ~np.isfinite(samples)
-            n_bad += int(np.count_nonzero(bad))
-            samples[bad] = 0.0
-            waveform = resample(samples.mean(axis=1, dtype=np.float32), last)
-            if len(waveform):
-                yield waveform
-        missing_s = (file.frames - n_read) / file.samplerate
-        if missing_s > _TRUNCATED_S and file.frames < _UNKNOWN_LENGTH:
-            _logger.warning('%s is truncated: its last %.1f s are missing', name, missing_s)
-        if n_bad:
-            _logger.warning('%s has %d samples that are not finite, taken as 0', name, n_bad)
-
-
-def _ffmpeg_blocks(
-    path: Path, name: str, sample_rate: int, spool: IO[bytes] | None
-) -> Iterator[Waveform]:
-    """Let ffmpeg read, mix down and resample; ``spool`` lives as long as it does."""
-    try:
-        yield from ffmpeg.read_blocks(path, sample_rate)
-    except ffmpeg.FfmpegError as error:
-        raise RecordingError(f'{name} is not sound that ffmpeg can read ({error}); check the '
-                             'file, or convert it to WAV or FLAC') from error
-    finally:
-        if spool:
-            spool.close()
+    """Read, mix down and resample; ``spool`` is kept until that is done."""
+    n_read = n_bad = 0
+    last = False
+    with spool or nullcontext():
+        try:
+            with file:
+                resample = _Resampler(file.samplerate, sample_rate)
+                while not last:
+                    samples = file.read(_BLOCK_SAMPLES, dtype='float32', always_2d=True)
+                    n_read += len(samples)
+                    last = len(samples) < _BLOCK_SAMPLES
+                    bad = ~np.isfinite(samples)
+                    n_bad += int(np.count_nonzero(bad))
+                    samples[bad] = 0.0
+                    waveform = resample(samples.mean(axis=1, dtype=np.float32), last)
+                    if len(waveform):
+                        yield waveform
+                missing_s = (file.frames - n_read) / file.samplerate
+        except (soundfile.LibsndfileError, FfmpegError) as error:
+            raise RecordingError(_damaged(name, n_read / max(1, file.samplerate), error)) from error
+    if missing_s > _TRUNCATED_S and file.frames < _UNKNOWN_LENGTH:
+        _logger.warning('%s is truncated: its last %.1f s are missing', name, missing_s)
+    if n_bad:
+        _logger.warning('%s has %d samples that are not finite, taken as 0', name, n_bad)
 
 
 class _Resampler:
@@ -180,3 +165,13 @@ def _unreadable(name: str, error: Exception) -> str:
     stem = Path(name).stem
     return (f'{name} is not audio that libsndfile can read ({reason}): convert it to WAV or FLAC, '
             f'e.g. ffmpeg -i {Path(name).name} {stem}.wav')
+
+
+def _damaged(name: str, position_s: float, error: Exception) -> str:
+    if not isinstance(error, FfmpegError):
+        reason, remedy = getattr(error, 'error_string', str(error)), 'cut it there'
+    else:
+        reason, remedy = str(error), 'convert it to WAV or FLAC'
+    where = f'breaks off after {position_s:.1f} s' if position_s else 'is not readable sound'
+    reader = 'ffmpeg' if isinstance(error, FfmpegError) else 'libsndfile'
+    return f'{name} {where} ({reader}: {reason.rstrip(".")}); check the file, or {remedy}'
