@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
+from typing import Any, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from parakeet_ros.engine.checkpoint import Checkpoint
+    from parakeet_ros.engine.model import Model
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -10,7 +16,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = verbs.add_parser(
         'info',
         help='describe a model',
-        description='Describe a model: architecture, parameters, vocabulary, memory.',
+        description='Load a model, which checks it, and describe it: architecture, parameters, '
+                    'vocabulary, memory.',
     )
     parser.add_argument('model', metavar='MODEL',
                         help='builtin, a .nemo file, a model folder, or org/name[@revision]')
@@ -20,4 +27,66 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(options: argparse.Namespace) -> int:
     """Read the model and print the description."""
-    raise NotImplementedError
+    from parakeet_ros.engine.loading import read_model
+    from parakeet_ros.engine.model import build_model
+    import torch
+
+    checkpoint = read_model(options.model)
+    model = build_model(checkpoint, torch.device('cpu'), torch.float32)
+    facts = describe(options.model, checkpoint, model)
+    if options.json:
+        print(json.dumps(facts))
+    else:
+        for name, value in facts.items():
+            print(f'{name.replace("_", " "):20} {_text(value)}')
+    return 0
+
+
+def describe(source: str, checkpoint: Checkpoint, model: Model) -> dict[str, Any]:
+    """
+    Return what is known of a model, ready for JSON.
+
+    Memory is that of the weights, in 10**6 bytes; in float16 the encoder alone is halved.
+    """
+    from parakeet_ros.engine.head_config import TransducerConfig
+
+    config = checkpoint.config
+    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    n_encoder = sum(parameter.numel() for parameter in model.encoder.parameters())
+    head: dict[str, Any] = {}
+    transducer = config.heads.get('transducer')
+    if isinstance(transducer, TransducerConfig):
+        head = {
+            'prediction_layers': transducer.prediction_layers,
+            'prediction_size': transducer.prediction_size,
+            'durations': list(transducer.durations),
+            'max_symbols': transducer.max_symbols,
+        }
+    return {
+        'model': source,
+        'path': str(checkpoint.path),
+        'architecture': 'FastConformer',
+        'heads': [each.kind for each in config.heads.values()],
+        'parameters': n_parameters,
+        'encoder_parameters': n_encoder,
+        'encoder_layers': config.encoder.n_layers,
+        'encoder_size': config.encoder.d_model,
+        'attention_heads': config.encoder.n_heads,
+        **head,
+        'vocabulary': config.vocab_size,
+        'languages': None,  # no checkpoint says
+        'mel_features': config.features.n_mels,
+        'sample_rate_hz': config.features.sample_rate,
+        'encoder_frame_ms': round(1000 * config.encoder_frame_s, 3),
+        'memory_float32_mb': round(4 * n_parameters / 1e6, 1),
+        'memory_float16_mb': round((4 * n_parameters - 2 * n_encoder) / 1e6, 1),
+    }
+
+
+def _text(value: Any) -> str:
+    """Return a value for people."""
+    if value is None:
+        return 'unknown'
+    if isinstance(value, list):
+        return ', '.join(map(str, value)) or 'none'
+    return f'{value:,}' if isinstance(value, int) and value >= 100_000 else str(value)
