@@ -48,8 +48,8 @@ class Tokenizer:
         self._space_before_mark = re.compile(rf'\s([{marks}])') if marks else None
 
     def text(self, tokens: Sequence[int]) -> str:
-        """Return the text of a whole utterance, without a space before punctuation."""
-        text = self.join(tokens)
+        """Return the text of a whole utterance, no space before punctuation or at the ends."""
+        text = self.join(tokens).strip()
         return self._space_before_mark.sub(r'\1', text) if self._space_before_mark else text
 
     def join(self, tokens: Sequence[int]) -> str:

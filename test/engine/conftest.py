@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import json
 
-from engine_oracle import DATA, INPUTS, MODELS, ORACLE, OracleCase, OracleModel, read_audio
+from engine_oracle import (
+    DATA,
+    INPUTS,
+    MODELS,
+    ORACLE,
+    OracleCase,
+    OracleModel,
+    read_audio,
+    TENSOR_CASES,
+)
 import numpy as np
 from parakeet_ros.engine import load_model, Transcriber
 from parakeet_ros.engine.checkpoint import Checkpoint, read_checkpoint
@@ -19,11 +28,11 @@ def _one_thread():
 
 @pytest.fixture(scope='session')
 def oracle_models() -> dict[str, OracleModel]:
-    """Return both oracle models, loaded on the CPU."""
+    """Return the oracle's models, loaded on the CPU."""
     models = {}
-    for name in MODELS:
+    for name, (file, head) in MODELS.items():
         results = json.loads((ORACLE / name / 'oracle.json').read_text())['inputs']
-        transcriber = load_model(ORACLE / f'{name}.nemo', device='cpu')
+        transcriber = load_model(ORACLE / f'{file}.nemo', device='cpu', head=head)
         models[name] = OracleModel(name, transcriber, results)
     return models
 
@@ -36,8 +45,15 @@ def oracle_model(request, oracle_models) -> OracleModel:
 
 @pytest.fixture(params=INPUTS)
 def oracle_case(request, oracle_model) -> OracleCase:
-    """Return each of the 18 cases in turn."""
+    """Return each model with each input in turn."""
     return OracleCase(oracle_model, request.param)
+
+
+@pytest.fixture(params=TENSOR_CASES, ids='-'.join)
+def tensor_case(request, oracle_models) -> OracleCase:
+    """Return each case for which NeMo's features and encoder output are kept."""
+    model, name = request.param
+    return OracleCase(oracle_models[model], name)
 
 
 @pytest.fixture(scope='session')

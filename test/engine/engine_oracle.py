@@ -14,14 +14,28 @@ import torch
 
 DATA = Path(__file__).parents[1] / 'data'
 ORACLE = DATA / 'oracle'
-MODELS = ('tiny', 'tinyb')
+# Folder of results -> checkpoint and head.
+MODELS = {
+    'tiny': ('tiny', 'transducer'),
+    'tinyb': ('tinyb', 'transducer'),
+    'deep': ('deep', 'transducer'),
+    'hybrid': ('hybrid', 'transducer'),
+    'hybrid_ctc': ('hybrid', 'ctc'),
+    'rnnt': ('rnnt', 'transducer'),
+    'ctc': ('ctc', 'ctc'),
+}
 INPUTS = tuple(sorted(path.stem for path in (ORACLE / 'audio').glob('*.wav')))
 assert len(INPUTS) == 9
+# The cases for which NeMo's features and encoder output are kept.
+TENSOR_CASES = tuple(sorted(
+    (path.parent.name, path.stem) for path in ORACLE.glob('*/*.npz') if path.parent.name in MODELS
+))
+assert len(TENSOR_CASES) == 2 * 9 + 4 * 3
 
 
 @dataclass(frozen=True)
 class OracleModel:
-    """One of the oracle's checkpoints, and what NeMo computed with it."""
+    """One head of one of the oracle's checkpoints, and what NeMo computed with it."""
 
     name: str
     transcriber: Transcriber
