@@ -26,7 +26,9 @@ ARGUMENTS = (
         'audio_topic', default_value='audio',
         description='Topic of the microphone; audio_info is expected beside it.'),
     DeclareLaunchArgument(
-        'model', default_value='', description='Checkpoint, instead of the one in params_file.'),
+        'model', default_value='',
+        description='builtin, a path or a name on the Hugging Face hub, instead of the one in '
+                    'params_file.'),
     DeclareLaunchArgument(
         'device', default_value='',
         description='auto, cpu, cuda or cuda:N, instead of the one in params_file.'),

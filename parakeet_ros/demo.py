@@ -227,13 +227,14 @@ def _parse_arguments(args: list[str] | None) -> argparse.Namespace:
         prog='demo', description='Watch recordings on an audio topic become text.')
     parser.add_argument('files', nargs='*', type=Path, metavar='FILE',
                         help='your own WAV, FLAC or OGG; held-out clips without one')
-    parser.add_argument('--model', default='builtin', help='a .nemo file, or builtin')
+    parser.add_argument('--model', default='builtin', help='builtin, a .nemo file, or org/name'
+                        ' on the Hugging Face hub')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     options = parser.parse_args(args)
     for file in options.files:
         if not file.is_file():
             parser.error(f'{file} is not a file')
-    if options.model != 'builtin':
+    if Path(options.model).exists():
         options.model = str(Path(options.model).resolve())
     return options
 

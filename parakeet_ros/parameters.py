@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from parakeet_ros import DEFAULT_MODEL
 from parakeet_ros.audio import AudioFormat, MIX_DOWN, SAMPLE_FORMATS, SegmenterConfig
 from parakeet_ros.audio.pcm import MAX_CHANNELS, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
 from parakeet_ros.audio.settings import check_ranges
@@ -28,7 +29,9 @@ class Parameters:
     :raises ValueError: if a value is out of its range, naming the parameter and the bounds.
     """
 
-    model: str = _setting('builtin', 'Path of a .nemo checkpoint, or "builtin".')
+    model: str = _setting(
+        DEFAULT_MODEL, 'Model: org/name[@revision] on the Hugging Face hub, the path of a .nemo '
+        'file or of a folder, or "builtin" (small, robot commands only).')
     device: str = _setting('auto', 'Where the model runs: auto, cpu, cuda or cuda:N.')
     dtype: str = _setting(
         'auto', 'Encoder precision: auto (float16 on CUDA, float32 on CPU), float32, float16 '

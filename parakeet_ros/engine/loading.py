@@ -74,7 +74,7 @@ def _find(source: str) -> Path:
     if source == 'builtin':
         return BUILTIN_MODEL
     path = Path(source).expanduser()
-    if path.exists() or source.endswith('.nemo'):
+    if source and path.exists() or source.endswith('.nemo'):
         return path
     if is_hub_id(source):
         return fetch(source)

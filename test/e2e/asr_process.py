@@ -58,11 +58,11 @@ class Process:
 
 
 class AsrProcess(Process):
-    """The node `asr` with some parameters."""
+    """The node `asr` with some parameters; the packaged model, unless they name another."""
 
     def __init__(self, log: Path, parameters: dict[str, object]) -> None:
         arguments = ['--ros-args']
-        for name, value in parameters.items():
+        for name, value in {'model': 'builtin', **parameters}.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
             arguments += ['-p', f'{name.replace("__", ".")}:={text}']
         super().__init__(log, 'parakeet_ros.node', *arguments)

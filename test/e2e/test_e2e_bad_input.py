@@ -1,10 +1,20 @@
 """Bad input gives one clear error with its remedy; the node lives on and recovers."""
 
+from pathlib import Path
+
 from clips import EASY, spoken
 import numpy as np
+from parakeet_ros import DEFAULT_MODEL
 from probe import Microphone, pcm_info
 import pytest
 from std_msgs.msg import String
+
+
+@pytest.fixture(autouse=True)
+def unreachable_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let the nodes find nothing in the cache of the Hugging Face hub, and nobody at its door."""
+    monkeypatch.setenv('HF_HOME', str(tmp_path / 'huggingface'))
+    monkeypatch.setenv('HF_ENDPOINT', 'http://127.0.0.1:9')  # the discard port: refused
 
 
 def mp3_frame() -> bytes:
@@ -72,11 +82,13 @@ def test_no_publisher_is_reported(start_asr, probe):
     ({'model': '/nowhere/model.nemo'}, ['/nowhere/model.nemo']),
     ({'model': 'CORRUPT'}, ['broken.nemo']),
     ({'device': 'cuda:99'}, ['cuda']),
+    ({'model': DEFAULT_MODEL},
+     [DEFAULT_MODEL, 'model:=builtin', f'parakeet-ros download {DEFAULT_MODEL}']),
     ({'device': 'abacus'}, ['abacus']),
     ({'dtype': 'float8'}, ['float8']),
     ({'sample_format': 'S24BE'}, ['S24BE']),
-], ids=['missing model', 'corrupt model', 'unreachable device', 'unknown device',
-        'unknown dtype', 'unknown sample format'])
+], ids=['missing model', 'corrupt model', 'unreachable device', 'unreachable hub',
+        'unknown device', 'unknown dtype', 'unknown sample format'])
 def test_what_cannot_be_configured_leaves_the_node_unconfigured_until_it_is_mended(
         start_asr, probe, tmp_path, parameters, words):
     if parameters.get('model') == 'CORRUPT':

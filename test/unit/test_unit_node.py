@@ -16,6 +16,7 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import String
 
 StartNode = Callable[..., AsrNode]
+OFFLINE = {'model': 'builtin', 'device': 'cpu'}  # what every machine has
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -26,7 +27,7 @@ def start(ros: LocalRos) -> Iterator[StartNode]:
 
     def start_node(**values: Any) -> AsrNode:
         overrides = [Parameter(name.replace('__', '.'), value=value)
-                     for name, value in {'device': 'cpu', **values}.items()]
+                     for name, value in {**OFFLINE, **values}.items()]
         nodes.append(ros.add(AsrNode(parameter_overrides=overrides)))
         return nodes[-1]
 
@@ -132,7 +133,7 @@ def test_speech_becomes_text_however_it_ends(
 def test_every_setting_is_a_parameter_with_its_default(start: StartNode) -> None:
     node = start()
     for setting in settings():
-        expected = 'cpu' if setting.name == 'device' else setting.default
+        expected = OFFLINE.get(setting.name, setting.default)
         assert node.get_parameter(setting.name).value == expected
         assert setting.description in node.describe_parameter(setting.name).description
 
