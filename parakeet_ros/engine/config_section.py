@@ -90,8 +90,9 @@ class Section:
     def require_class(self, supported: Sequence[str], key: str = '_target_') -> None:
         """Refuse a section made for a class other than those; files that name none are taken."""
         target = self._values.get(key)
-        if target is not None and str(target).rsplit('.', 1)[-1] not in supported:
-            raise self.unsupported(key, target, ', '.join(supported))
+        name = str(target).rsplit('.', 1)[-1]
+        if target is not None and name not in supported:
+            raise self.unsupported(key, name, ', '.join(supported))
 
     def error(self, key: str, problem: str) -> CheckpointError:
         """Make the error for a wrong value."""

@@ -77,14 +77,14 @@ def build_model(
 def _choose_head(checkpoint: Checkpoint, name: str) -> str:
     """Return the name of a head that the checkpoint has."""
     heads = checkpoint.config.heads
+    default = next(iter(heads))
     if name == 'auto':
-        return next(iter(heads))
+        return default
     if name not in HEADS:
-        raise ValueError(f"unknown head '{name}'; give auto, {', '.join(HEADS)}")
+        raise ValueError(f"unknown head '{name}'; give auto, {' or '.join(HEADS)}")
     if name not in heads:
-        raise CheckpointError(f"{checkpoint.path}: the model has no {name} head; use head "
-                              f"'{next(iter(heads))}'")
+        raise CheckpointError(f"{checkpoint.path}: the model has no {name} head; use '{default}'")
     if not any(tensor.startswith(heads[name].nemo_modules) for tensor in checkpoint.state):
-        raise CheckpointError(f'{checkpoint.path}: the config declares a {name} head, but the '
-                              f"weights do not hold it; use head '{next(iter(heads))}'")
+        raise CheckpointError(f"{checkpoint.path}: the config declares a {name} head but the "
+                              f"weights do not hold it; use '{default}'")
     return name

@@ -51,7 +51,7 @@ def as_nn_lstm(transducer: Transducer) -> torch.nn.LSTM:
 def naive_decode(
     transducer: Transducer, encoded: torch.Tensor
 ) -> tuple[list[int], list[int], list[int], float]:
-    """Decode one utterance ``[T, D]`` as the definition of greedy TDT reads."""
+    """Decode one utterance ``[T, D]`` as the definition of greedy TDT or RNN-T reads."""
     config, joint, lstm = transducer.config, transducer.joint, as_nn_lstm(transducer)
     output, state = lstm(transducer.prediction.embedding[config.blank_id][None])
     tokens, frames, durations, score = [], [], [], 0.0
@@ -59,13 +59,15 @@ def naive_decode(
     while time < len(encoded):
         logits = joint(joint.encoder(encoded[time][None]), joint.prediction(output))[0]
         label = int(logits[: config.vocab_size + 1].argmax())
-        duration = config.durations[int(logits[config.vocab_size + 1:].argmax())]
+        duration = 0  # RNN-T stays on the frame until a blank
+        if config.durations:
+            duration = config.durations[int(logits[config.vocab_size + 1:].argmax())]
         if label == config.blank_id:
             time, n_on_frame = time + max(duration, 1), 0
             continue
         tokens.append(label)
         frames.append(time)
-        durations.append(duration)
+        durations.append(duration if config.durations else 1)
         score += float(logits.log_softmax(0)[label])
         output, state = lstm(transducer.prediction.embedding[label][None], state)
         n_on_frame += 1
@@ -91,7 +93,7 @@ def run_flat(
 @given(
     seed=st.integers(0, 2**31),
     vocab_size=st.integers(1, 4),
-    durations=st.sampled_from([(0, 1, 2, 3, 4), (1,), (0, 7), (2, 0, 1)]),
+    durations=st.sampled_from([(0, 1, 2, 3, 4), (1,), (0, 7), (2, 0, 1), ()]),
     max_symbols=st.integers(1, 4),
     lengths=st.lists(st.integers(0, 12), min_size=1, max_size=4),
     stay=st.floats(-3.0, 6.0),
@@ -106,7 +108,7 @@ def test_every_row_of_a_batch_equals_the_naive_loop(
     shape = (len(lengths), max(max(lengths), 1), vocab_size + 1 + len(durations))
     encoded = 3.0 * torch.randn(shape, generator=generator)
     encoded[:, :, vocab_size] += blank
-    encoded[:, :, vocab_size + 1] += stay  # the first duration, 0 in most sets
+    encoded[:, :, vocab_size + 1: vocab_size + 2] += stay  # the first duration, 0 in most sets
     hypotheses = greedy_decode(transducer, encoded, torch.tensor(lengths))
     for row, (hypothesis, length) in enumerate(zip(hypotheses, lengths, strict=True)):
         tokens, frames, token_durations, score = naive_decode(transducer, encoded[row, :length])
