@@ -79,6 +79,7 @@ def test_a_hangover_longer_than_an_utterance_adds_no_empty_one():
     assert all(u.speech_start_sample < u.speech_end_sample for u in utterances)
     assert not utterances[0].continues and {u.end_reason for u in utterances} == {'max_length'}
 
+
 @pytest.mark.parametrize('waveform', [
     np.zeros(80_000, np.float32), np.full(80_000, 0.5, np.float32), np.zeros(0, np.float32)])
 def test_silence_has_no_utterances(waveform):
