@@ -2,6 +2,7 @@
 
 from .decoding import DecodingOptions
 from .errors import CheckpointError, DeviceError, ModelNotFoundError, UnsupportedModelError
+from .hotwords import Hotwords
 from .loading import load_model
 from .transcriber import Transcriber
 from .transcript import Segment, Timings, Token, Transcript, Word
@@ -10,6 +11,7 @@ __all__ = [
     'CheckpointError',
     'DecodingOptions',
     'DeviceError',
+    'Hotwords',
     'ModelNotFoundError',
     'Segment',
     'Timings',

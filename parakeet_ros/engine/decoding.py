@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 
 from .confidence import confidence, CONFIDENCE_METHODS
+from .hotword_search import HotwordSearch
+from .hotwords import Hotwords
 from .transducer import DecoderState, Transducer
 
 
@@ -32,6 +34,7 @@ class DecodingOptions:
 
     max_symbols: int | None = None  # tokens on one encoder frame; CTC emits one at most
     confidence: str = 'max_prob'  # how confidence is measured: that or 'entropy'
+    hotwords: Hotwords | None = None  # phrases to prefer, from Transcriber.hotwords
 
     def __post_init__(self) -> None:
         if self.max_symbols is not None and self.max_symbols < 1:
@@ -79,16 +82,21 @@ def greedy_decode(
     max_symbols = options.max_symbols or transducer.config.max_symbols
     capacity = encoded.shape[1] * max_symbols
     state = DecoderState.start(transducer, encoded, lengths, capacity)
+    hotwords = HotwordSearch(options.hotwords, state) if options.hotwords else None
     while _any_active(state):
-        search_step(transducer, state, max_symbols, options.confidence)
+        search_step(transducer, state, max_symbols, options.confidence, hotwords)
         while _any_searching(state):
-            search_step(transducer, state, max_symbols, options.confidence)
+            search_step(transducer, state, max_symbols, options.confidence, hotwords)
         predict_step(transducer, state)
     return _read_back(state)
 
 
 def search_step(
-    transducer: Transducer, state: DecoderState, max_symbols: int, method: str = 'max_prob'
+    transducer: Transducer,
+    state: DecoderState,
+    max_symbols: int,
+    method: str = 'max_prob',
+    hotwords: HotwordSearch | None = None,
 ) -> None:
     """Look at one frame of every unfinished utterance without a pending token."""
     searching = _searching(state)
@@ -97,6 +105,8 @@ def search_step(
     logits = transducer.joint(state.encoded[rows, frame], state.prediction)
     of_tokens, of_durations = logits.tensor_split((transducer.config.vocab_size + 1,), 1)
     label = of_tokens.argmax(1)
+    if hotwords is not None:
+        label = hotwords.choose(state, searching, label, of_tokens)
     is_blank = label == transducer.config.blank_id
     found = searching & ~is_blank
 
@@ -109,6 +119,8 @@ def search_step(
     state.time += torch.where(searching, advance + stuck.long(), 0)
     state.label.copy_(torch.where(searching, label, state.label))
     state.pending |= found
+    if hotwords is not None:
+        hotwords.settle(state, found, label)
 
 
 def predict_step(transducer: Transducer, state: DecoderState) -> None:

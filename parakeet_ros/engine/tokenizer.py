@@ -1,4 +1,4 @@
-"""Token ids to text, through the checkpoint's SentencePiece model."""
+"""Token ids to text and back, through the checkpoint's SentencePiece model."""
 
 from __future__ import annotations
 
@@ -55,6 +55,16 @@ class Tokenizer:
     def join(self, tokens: Sequence[int]) -> str:
         """Return the text of some tokens as SentencePiece joins it."""
         return str(self._processor.decode(list(tokens)))
+
+    def encode(self, text: str) -> list[int]:
+        """Return the tokens of a text, in the segmentation that models are trained with."""
+        return [int(token) for token in self._processor.encode(text)]
+
+    def missing_characters(self, text: str) -> list[str]:
+        """Return the characters of a text that no token can write, each once."""
+        unknown = self._processor.unk_id()
+        return [character for character in dict.fromkeys(text)
+                if not character.isspace() and unknown in self.encode(character)]
 
 
 def _punctuation(pieces: Sequence[str]) -> frozenset[str]:

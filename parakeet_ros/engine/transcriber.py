@@ -20,7 +20,9 @@ from torch import Tensor
 
 from .alignment import align_tokens, group_words
 from .decoding import DecodingOptions, DEFAULT_OPTIONS, Hypothesis
+from .edges import trim_silence
 from .features import MIN_FRAMES
+from .hotwords import Hotwords
 from .joining import join, move
 from .long_form import cut_at_pauses, PIECE_S, PieceLength
 from .model import Model
@@ -81,16 +83,31 @@ class Transcriber:
         noise = torch.randn(self.sample_rate, generator=torch.Generator().manual_seed(0))
         self.transcribe(0.01 * noise, self.sample_rate)
 
+    def hotwords(self, phrases: Iterable[str | tuple[str, float]]) -> Hotwords:
+        """
+        Prepare phrases that the model should rather write than what sounds like them.
+
+        Make it once and pass it to any number of calls: ``DecodingOptions(hotwords=...)``.
+
+        :param phrases: each alone or with a weight above 0: by how much the phrase's logits, all
+            its tokens together, may be behind those of what the model would write.
+        :raises ValueError: a phrase or weight cannot be used, named in the message, or the model
+            has a CTC head.
+        """
+        hotwords = Hotwords.build(phrases, self.tokenizer)
+        self._check_hotwords(hotwords)
+        return hotwords
+
     @overload
     def transcribe(
         self, audio: Audio, sample_rate: int = ..., options: DecodingOptions = ..., *,
-        piece_s: float = ...,
+        piece_s: float = ..., keep_silence: bool = ...,
     ) -> Transcript: ...
 
     @overload
     def transcribe(
         self, audio: list[_Audio] | tuple[Audio, ...], sample_rate: int = ...,
-        options: DecodingOptions = ..., *, piece_s: float = ...,
+        options: DecodingOptions = ..., *, piece_s: float = ..., keep_silence: bool = ...,
     ) -> list[Transcript]: ...
 
     def transcribe(
@@ -100,19 +117,21 @@ class Transcriber:
         options: DecodingOptions = DEFAULT_OPTIONS,
         *,
         piece_s: float = PIECE_S,
+        keep_silence: bool = False,
     ) -> Transcript | list[Transcript]:
         """
         Transcribe an utterance or a recording, or a list or tuple of them.
 
-        A waveform is one utterance and is decoded whole; for a long one use ``stream``.  A path
-        is a recording of any length, ``-`` standard input: it is streamed and joined.  The
+        A waveform is one utterance and is decoded whole, exactly as it is; for a long one use
+        ``stream``.  A path is a recording of any length, ``-`` standard input: it is streamed,
+        and the pieces are joined.  The
         waveforms of a list are decoded in batches.  Audio too short to have two feature frames
         (20 ms), or none, gives an empty text.
 
         :param audio: float32 mono ``[n_samples]``, full scale 1.0, or the path of any file that
             libsndfile or an installed ffmpeg reads; or a list or tuple of these.
         :param sample_rate: of waveforms, in Hz; files say their own and are resampled.
-        :param piece_s: for files, as for ``stream``.
+        :param piece_s: for files, as for ``stream``; so is ``keep_silence``.
         :returns: a transcript, for a list or tuple a list of them.
         :raises ValueError: a waveform of another type, dtype, shape or sample rate, or with a
             sample that is not finite.
@@ -120,9 +139,10 @@ class Transcriber:
         :raises RecordingError: a file is not readable sound; also a ValueError.
         """
         if isinstance(audio, (list, tuple)):
-            return self._transcribe_list(audio, sample_rate, options, piece_s)
+            return self._transcribe_list(audio, sample_rate, options, piece_s, keep_silence)
         if isinstance(audio, (str, os.PathLike)):
-            return join(list(self.stream(audio, options=options, piece_s=piece_s)))
+            return join(list(self.stream(
+                audio, options=options, piece_s=piece_s, keep_silence=keep_silence)))
         return self.transcribe_batch([audio], sample_rate, options)[0]
 
     def stream(
@@ -132,6 +152,7 @@ class Transcriber:
         options: DecodingOptions = DEFAULT_OPTIONS,
         *,
         piece_s: float = PIECE_S,
+        keep_silence: bool = False,
     ) -> Iterator[Transcript]:
         """
         Transcribe a long recording piece by piece, in bounded memory.
@@ -145,6 +166,8 @@ class Transcriber:
         :param sample_rate: of waveforms, in Hz; files say their own and are resampled.
         :param piece_s: the longest piece, 4 to 600 s.  Memory and, for attention, time grow with
             its square.
+        :param keep_silence: decode the silence at the edges of pieces too, as NeMo would; else it
+            is left out, because models lose words beside it (``edges.py``).
         :returns: an iterator; a file is opened at once and read as the iterator goes on.
         :raises ValueError: as for ``transcribe``; in the iterator for what comes up while reading.
         :raises FileNotFoundError: there is no such file.
@@ -152,11 +175,12 @@ class Transcriber:
         frame_samples = round(self.config.encoder_frame_s * self.sample_rate)
         length = PieceLength.of(piece_s, frame_samples, self.sample_rate)
         if isinstance(source, (str, os.PathLike)):
-            return self._stream(read_blocks(source, self.sample_rate), length, options)
+            blocks = read_blocks(source, self.sample_rate)
+            return self._stream(blocks, length, options, keep_silence)
         self._check_sample_rate(sample_rate)
         waveforms = [source] if isinstance(source, (np.ndarray, Tensor)) else source
-        blocks = (check_waveform(waveform).numpy(force=True) for waveform in waveforms)
-        return self._stream(blocks, length, options)
+        checked = (check_waveform(waveform).numpy(force=True) for waveform in waveforms)
+        return self._stream(checked, length, options, keep_silence)
 
     def transcribe_batch(
         self,
@@ -176,6 +200,7 @@ class Transcriber:
         stopwatch = Stopwatch(self.device)
         with self._lock, torch.inference_mode(), stopwatch.measure('total_ms'):
             self._check_sample_rate(sample_rate)
+            self._check_hotwords(options.hotwords)
             checked = [check_waveform(waveform) for waveform in waveforms]
             hypotheses = self._decode(checked, options, stopwatch)
             transcripts = [
@@ -190,23 +215,31 @@ class Transcriber:
         ]
 
     def _stream(
-        self, blocks: Iterable[NDArray[np.float32]], length: PieceLength, options: DecodingOptions
+        self, blocks: Iterable[NDArray[np.float32]], length: PieceLength,
+        options: DecodingOptions, keep_silence: bool,
     ) -> Iterator[Transcript]:
         """Transcribe the pieces of a recording as they come."""
+        rate, grid = self.sample_rate, length.grid_samples
         for piece in cut_at_pauses(blocks, length):
-            transcript = self.transcribe_batch([piece.waveform], self.sample_rate, options)[0]
-            yield move(transcript, piece.start_sample / self.sample_rate,
-                       piece.start_sample // length.grid_samples)
+            waveform, n_left_out = piece.waveform, 0
+            if not keep_silence:
+                waveform, n_left_out = trim_silence(waveform, grid, rate)
+            [transcript] = self.transcribe_batch([waveform], rate, options)
+            start = piece.start_sample + n_left_out
+            yield replace(move(transcript, start / rate, start // grid),
+                          start_s=piece.start_sample / rate, audio_s=len(piece.waveform) / rate)
 
     def _transcribe_list(
-        self, audio: Sequence[Audio], sample_rate: int, options: DecodingOptions, piece_s: float
+        self, audio: Sequence[Audio], sample_rate: int, options: DecodingOptions, piece_s: float,
+        keep_silence: bool,
     ) -> list[Transcript]:
         """Decode waveforms in batches of about the same length, which pads least; files alone."""
         results: dict[int, Transcript] = {}
         waveforms: dict[int, Tensor] = {}
         for i, item in enumerate(audio):
             if isinstance(item, (str, os.PathLike)):
-                results[i] = self.transcribe(item, options=options, piece_s=piece_s)
+                results[i] = self.transcribe(
+                    item, options=options, piece_s=piece_s, keep_silence=keep_silence)
             else:
                 waveforms[i] = check_waveform(item)
         by_length = sorted(waveforms, key=lambda i: len(waveforms[i]))
@@ -249,6 +282,16 @@ class Transcriber:
             audio_s=audio_s,
             timings=Timings(),
         )
+
+    def _check_hotwords(self, hotwords: Hotwords | None) -> None:
+        if not hotwords:
+            return
+        if self.model.head.config.kind == 'ctc':
+            raise ValueError(f'hotwords need a transducer, and {self.name} is decoded by its CTC '
+                             "head; load a TDT or RNN-T model, or a hybrid with head='transducer'")
+        if hotwords.pieces != self.tokenizer.pieces:
+            raise ValueError('the hotwords were made for another vocabulary than that of '
+                             f'{self.name}; make them with its own hotwords()')
 
     def _check_sample_rate(self, sample_rate: int) -> None:
         if sample_rate != self.sample_rate:
