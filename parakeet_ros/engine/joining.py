@@ -8,20 +8,20 @@ from dataclasses import replace
 from .transcript import Timings, Transcript
 
 
-def move(transcript: Transcript, start_s: float, start_frame: int) -> Transcript:
-    """Return the transcript of a piece on the clock of the recording in which it lies."""
+def move(transcript: Transcript, offset_s: float, offset_frames: int) -> Transcript:
+    """Return the transcript with all times and encoder frames later by an offset."""
     return replace(
         transcript,
         words=tuple(
-            replace(word, start_s=start_s + word.start_s, end_s=start_s + word.end_s)
+            replace(word, start_s=offset_s + word.start_s, end_s=offset_s + word.end_s)
             for word in transcript.words
         ),
         tokens=tuple(
-            replace(token, frame=start_frame + token.frame,
-                    start_s=start_s + token.start_s, end_s=start_s + token.end_s)
+            replace(token, frame=offset_frames + token.frame,
+                    start_s=offset_s + token.start_s, end_s=offset_s + token.end_s)
             for token in transcript.tokens
         ),
-        start_s=start_s,
+        start_s=offset_s + transcript.start_s,
     )
 
 

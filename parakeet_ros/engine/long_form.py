@@ -12,18 +12,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Waveform = NDArray[np.float32]
+from .levels import FRAME_S, levels_db, Waveform
 
 PIECE_S = 30.0  # what the models were made for
 MIN_PIECE_S = 4.0
 MAX_PIECE_S = 600.0
 _SEARCH_FRACTION = 1 / 3  # of a piece, at its end, is searched for the cut
 _MIN_REST_S = 1.0  # so that the rest after the last cut is never a snippet
-_FRAME_S = 0.01
 _PAUSE_S = 0.4  # around a cut is listened to; its middle counts most
-_SILENCE_DB = -80.0  # below it everything is equally silent
 
 
 @dataclass(frozen=True)
@@ -98,13 +95,11 @@ def _quietest(waveform: Waveform, length: PieceLength) -> int:
     first = len(waveform) - round(_SEARCH_FRACTION * len(waveform))
     cuts = np.arange(-(-first // length.grid_samples), (len(waveform) - rest)
                      // length.grid_samples + 1) * length.grid_samples
-    frame_samples = round(_FRAME_S * length.sample_rate)
-    half = round(_PAUSE_S / _FRAME_S / 2)
+    frame_samples = round(FRAME_S * length.sample_rate)
+    half = round(_PAUSE_S / FRAME_S / 2)
     weights = np.hanning(2 * half + 2)[1:-1]  # [2 * half], the cut between its two middle frames
     offsets = (np.arange(-half, half) * frame_samples)[:, None] + np.arange(frame_samples)
     around = waveform[cuts[:, None, None] + offsets]  # [n_cuts, 2 * half, frame_samples]
-    powers = around.var(axis=2, dtype=np.float64)
-    levels_db = 10.0 * np.log10(np.maximum(powers, 10.0 ** (_SILENCE_DB / 10.0)))
-    quietness = levels_db @ weights
-    latest = len(cuts) - 1 - int(np.argmin(quietness[::-1]))
+    loudness = levels_db(around) @ weights
+    latest = len(cuts) - 1 - int(np.argmin(loudness[::-1]))
     return int(cuts[latest])
