@@ -100,8 +100,8 @@ def _open(path: Path, name: str) -> soundfile.SoundFile | FfmpegFile:
         if ffmpeg_is_installed():
             return FfmpegFile(path)
         raise RecordingError(
-            f'{_unreadable(name, error)}, or install ffmpeg (apt install ffmpeg), which reads most '
-            'other formats') from error
+            f'{_unreadable(name, error)}, or install ffmpeg (apt install ffmpeg), which reads '
+            'most other formats') from error
     low, high = _RATE_RANGE_HZ
     if not low <= file.samplerate <= high:
         raise RecordingError(f'{name} has a sample rate of {file.samplerate} Hz, which no '
@@ -131,7 +131,8 @@ def _blocks(
                         yield waveform
                 missing_s = (file.frames - n_read) / file.samplerate
         except (soundfile.LibsndfileError, FfmpegError) as error:
-            raise RecordingError(_damaged(name, n_read / max(1, file.samplerate), error)) from error
+            position_s = n_read / max(1, file.samplerate)
+            raise RecordingError(_damaged(name, position_s, error)) from error
     if missing_s > _TRUNCATED_S and file.frames < _UNKNOWN_LENGTH:
         _logger.warning('%s is truncated: its last %.1f s are missing', name, missing_s)
     if n_bad:
@@ -168,10 +169,7 @@ def _unreadable(name: str, error: Exception) -> str:
 
 
 def _damaged(name: str, position_s: float, error: Exception) -> str:
-    if not isinstance(error, FfmpegError):
-        reason, remedy = getattr(error, 'error_string', str(error)), 'cut it there'
-    else:
-        reason, remedy = str(error), 'convert it to WAV or FLAC'
     where = f'breaks off after {position_s:.1f} s' if position_s else 'is not readable sound'
     reader = 'ffmpeg' if isinstance(error, FfmpegError) else 'libsndfile'
-    return f'{name} {where} ({reader}: {reason.rstrip(".")}); check the file, or {remedy}'
+    reason = getattr(error, 'error_string', str(error)).rstrip('.')
+    return f'{name} {where} ({reader}: {reason}); check the file, or cut or convert it'

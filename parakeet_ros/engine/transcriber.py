@@ -124,9 +124,8 @@ class Transcriber:
 
         A waveform is one utterance and is decoded whole, exactly as it is; for a long one use
         ``stream``.  A path is a recording of any length, ``-`` standard input: it is streamed,
-        and the pieces are joined.  The
-        waveforms of a list are decoded in batches.  Audio too short to have two feature frames
-        (20 ms), or none, gives an empty text.
+        and the pieces are joined.  The waveforms of a list are decoded in batches.  Audio too
+        short to have two feature frames (20 ms), or none, gives an empty text.
 
         :param audio: float32 mono ``[n_samples]``, full scale 1.0, or the path of any file that
             libsndfile or an installed ffmpeg reads; or a list or tuple of these.
