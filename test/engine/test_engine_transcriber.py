@@ -160,12 +160,18 @@ def test_half_precision_encoder_stays_close(oracle_models, name, dtype):
     model = half.model
     features, n_frames = model.features([torch.from_numpy(waveform)])
     encoded, _ = model.encoder(features, n_frames)
-    kept_float32 = half.config.encoder.xscaling
+    kept_float32 = half.config.encoder.xscaling or dtype == 'bfloat16'
     assert (encoded.dtype == torch.float32) == kept_float32
     assert half.dtype == {'bfloat16': torch.bfloat16, 'float16': torch.float16}[dtype]
     relative = (encoded.float() - reference).norm() / reference.norm()
-    assert relative < (0.05 if dtype == 'bfloat16' else 0.01)
+    assert relative < (0.03 if dtype == 'bfloat16' else 0.01)
     assert isinstance(half.transcribe(waveform).text, str)
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+def test_half_precision_changes_no_text(heldout, texts, dtype):
+    half = load_model('builtin', device='cpu', dtype=dtype)
+    assert [half.transcribe(waveform).text for waveform, _ in heldout] == texts
 
 
 @pytest.mark.parametrize('device', ['gpu', 'cuda:', 'cuda:x', 'cuda:-1', 'cpu:0', ''])
