@@ -40,7 +40,7 @@ class AudioInput:
 
     def __init__(self, node: Node, fallback: AudioFormat,
                  on_audio: Callable[[AudioFormat, memoryview, int, int], None],
-                 problems: Problems) -> None:
+                 problems: Problems, prefix: str = '') -> None:
         self._node = node
         self._fallback = fallback
         self._on_audio = on_audio
@@ -51,11 +51,11 @@ class AudioInput:
         self._sniffed = 0
         self._subscription: Any = None
         self._subscribed_as: tuple[str, ReliabilityPolicy] | None = None
-        self.topic = node.resolve_topic_name('audio')
+        self.topic = node.resolve_topic_name(f'{prefix}/audio' if prefix else 'audio')
         self.messages = 0
         self.refused = 0  # messages that could not be read
         self._last_arrival_ns = time.monotonic_ns()
-        self._info_topic = info_topic(node)
+        self._info_topic = info_topic(node, prefix)
         self._info_subscriptions = [
             node.create_subscription(
                 AudioInfo, self._info_topic, self._on_info,
@@ -173,9 +173,10 @@ class AudioInput:
         return self._fallback
 
 
-def info_topic(node: Node) -> str:
+def info_topic(node: Node, prefix: str = '') -> str:
     """Return where audio_info is expected: beside the audio topic, unless it is remapped."""
-    resolved = node.resolve_topic_name('audio_info')
-    if resolved != node.resolve_topic_name('audio_info', only_expand=True):
+    audio, info = (f'{prefix}/{n}' if prefix else n for n in ('audio', 'audio_info'))
+    resolved = node.resolve_topic_name(info)
+    if resolved != node.resolve_topic_name(info, only_expand=True):
         return resolved
-    return node.resolve_topic_name('audio').rpartition('/')[0] + '/audio_info'
+    return node.resolve_topic_name(audio).rpartition('/')[0] + '/audio_info'

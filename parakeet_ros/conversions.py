@@ -5,7 +5,7 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 from parakeet_ros.audio import AudioFormat, AudioFormatError
-from parakeet_ros.recognizer import Result
+from parakeet_ros.recognizer import Partial, Result
 
 NS_PER_S = 1_000_000_000
 RESULT_SCHEMA = 1
@@ -51,15 +51,15 @@ def result_json(result: Result, model: str) -> str:
 
     Word times are seconds from the object's `start`; stamps are in audio time.
     """
-    utterance, transcript = result.utterance, result.transcript
+    first, last, transcript = result.parts[0], result.parts[-1], result.transcript
     return json.dumps({
         'schema': RESULT_SCHEMA,
         'id': result.utterance_id,
-        'start': _stamp(utterance.start_ns),
-        'end': _stamp(utterance.end_ns),
-        'speech_start': _stamp(utterance.speech_start_ns),
-        'speech_end': _stamp(utterance.speech_end_ns),
-        'end_reason': utterance.utterance.end_reason,
+        'start': _stamp(first.start_ns),
+        'end': _stamp(last.end_ns),
+        'speech_start': _stamp(first.speech_start_ns),
+        'speech_end': _stamp(last.speech_end_ns),
+        'end_reason': last.utterance.end_reason,
         'text': transcript.text if transcript else '',
         'confidence': round(transcript.confidence, 3) if transcript else 0.0,
         'words': [
@@ -69,6 +69,19 @@ def result_json(result: Result, model: str) -> str:
         'timings': {key: round(value, 3) for key, value in result.timings.items()},
         'error': error_text(result.error) if result.error is not None else None,
         'model': model,
+    }, ensure_ascii=False)
+
+
+def partial_json(partial: Partial) -> str:
+    """Write the JSON object that goes out on `speech/partial`."""
+    words = partial.text.split()
+    return json.dumps({
+        'schema': RESULT_SCHEMA,
+        'id': partial.utterance_id,
+        'start': _stamp(partial.utterance.start_ns),
+        'end': _stamp(partial.utterance.end_ns),
+        'text': partial.text,
+        'stable': ' '.join(words[:partial.stable_words]),
     }, ensure_ascii=False)
 
 

@@ -1,8 +1,9 @@
-"""What a recognizer has counted since it was made."""
+"""What recognizers have counted since they were made."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,9 @@ class Counters:
     empty: int = 0  # transcribed, but no word was found
     failed: int = 0  # the engine raised
     dropped: int = 0  # refused by a full queue
+    dropped_parts: int = 0  # of utterances over the limit of length: the rest is in the result
+    guessed: int = 0  # pauses at which the engine began before they had ended an utterance
+    discarded: int = 0  # guesses that came to nothing, since speech went on
     last_drop_ns: int | None = None  # steady clock
     audio_s: float = 0.0  # transcribed
     engine_s: float = 0.0  # spent on it
@@ -31,9 +35,38 @@ class Counters:
         self.engine_s += engine_ms / 1e3
         self.latencies_ms.append(timings['latency_ms'])
 
+    @classmethod
+    def total(cls, parts: Iterable['Counters']) -> 'Counters':
+        """Return the sums over several recognizers."""
+        total = cls()
+        for part in parts:
+            for name in ('utterances', 'transcribed', 'empty', 'failed', 'dropped',
+                         'dropped_parts', 'guessed', 'discarded', 'audio_s', 'engine_s'):
+                setattr(total, name, getattr(total, name) + getattr(part, name))
+            total.latencies_ms.extend(part.latencies_ms)
+            if part.last_drop_ns is not None:
+                total.last_drop_ns = max(part.last_drop_ns, total.last_drop_ns or 0)
+        return total
+
+    def values(self) -> dict[str, Any]:
+        """Return what diagnostics say."""
+        return {
+            'utterances': self.utterances,
+            'transcribed': self.transcribed,
+            'empty': self.empty,
+            'failed': self.failed,
+            'dropped': self.dropped,
+            'dropped parts': self.dropped_parts,
+            'guessed': self.guessed,
+            'discarded guesses': self.discarded,
+            'RTFx': self.rtfx,
+            'latency p50 ms': self.latency_ms(50),
+            'latency p95 ms': self.latency_ms(95),
+        }
+
     @property
     def rtfx(self) -> float:
-        """Audio seconds per second of engine time; higher is better."""
+        """Return audio seconds per second of engine time; higher is better."""
         return self.audio_s / self.engine_s if self.engine_s else 0.0
 
     def latency_ms(self, percent: float) -> float:

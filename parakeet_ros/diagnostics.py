@@ -1,6 +1,6 @@
 """Diagnostics: what is wrong now, and how it is written into messages."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,17 +44,23 @@ class Problems:
             if self._current.pop(key, None) is not None:
                 self._log(OK, f'Mended: {key}.')
 
-    def worst(self, task: str, fine: str) -> tuple[bytes, str]:
-        """Return the highest level of a task's problems and all its messages, or `fine`."""
-        mine = [p for p in self._current.values() if p.task == task]
-        if not mine:
-            return OK, fine
-        return max(p.level for p in mine), ' '.join(p.message for p in mine)
+    def of(self, task: str) -> list[Problem]:
+        """Return the problems of a task."""
+        return [p for p in self._current.values() if p.task == task]
 
 
-def diagnostic_name(node: Node) -> str:
-    """Return the node's full name as diagnostics write it: `robot1/asr`."""
-    return node.get_fully_qualified_name().lstrip('/')
+def worst(problems: Iterable[Problems], task: str, fine: str) -> tuple[bytes, str]:
+    """Return the highest level of a task's problems and all their messages, or `fine`."""
+    found = [problem for each in problems for problem in each.of(task)]
+    if not found:
+        return OK, fine
+    return max(p.level for p in found), ' '.join(p.message for p in found)
+
+
+def diagnostic_name(node: Node, microphone: str, task: str) -> str:
+    """Return the name of a status: `robot1/asr: front: audio input`, without what is empty."""
+    parts = (node.get_fully_qualified_name().lstrip('/'), microphone, task)
+    return ': '.join(part for part in parts if part)
 
 
 def status(name: str, level: bytes, message: str, hardware_id: str,

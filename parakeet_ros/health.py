@@ -5,14 +5,9 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from parakeet_ros.diagnostics import (
-    AUDIO_INPUT,
-    diagnostic_name,
-    Problems,
-    RECOGNIZER,
-    status,
-    WARN,
-)
+from parakeet_ros.counters import Counters
+from parakeet_ros.diagnostics import AUDIO_INPUT, diagnostic_name, RECOGNIZER, status, WARN, worst
+from parakeet_ros.microphone import Microphone
 from rclpy.clock import Clock, ClockType
 
 PERIOD_S = 1.0
@@ -21,72 +16,80 @@ RECENT_DROP_S = 10.0  # a drop is a warning for so long
 
 class HealthReport:
     """
-    Publish two statuses, `audio input` and `recognizer`.
+    Publish two statuses, `audio input` and `recognizer`; of the first one for each microphone.
 
     :param node: the `AsrNode`; its state is read at each report.
     """
 
-    def __init__(self, node: Any, problems: Problems) -> None:
+    def __init__(self, node: Any) -> None:
         self._node = node
-        self._problems = problems
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # under use_sim_time without /clock the node's own clock would stand still
         node.create_timer(PERIOD_S, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _publish(self) -> None:
-        self._look_for_problems()
+        node, state = self._node, self._node.current_state_label
+        counters = Counters.total(m.recognizer.counters for m in node.microphones)
+        self._look_for_problems(counters)
         array = DiagnosticArray()
-        array.header.stamp = self._node.get_clock().now().to_msg()
-        array.status = [
-            self._status(AUDIO_INPUT, self._audio_input_values()),
-            self._status(RECOGNIZER, self._recognizer_values())]
+        array.header.stamp = node.get_clock().now().to_msg()
+        for microphone in node.microphones:
+            self._look_for_silence(microphone)
+            array.status.append(self._status(
+                microphone.name, AUDIO_INPUT, worst([microphone.problems], AUDIO_INPUT, state),
+                self._audio_input_values(microphone)))
+        everyone = [node.problems, *(m.problems for m in node.microphones)]
+        array.status.append(self._status(
+            '', RECOGNIZER, worst(everyone, RECOGNIZER, state),
+            self._recognizer_values(counters)))
         self._publisher.publish(array)
 
-    def _look_for_problems(self) -> None:
-        audio_input, recognizer = self._node.audio_input, self._node.recognizer
+    def _look_for_silence(self, microphone: Microphone) -> None:
+        audio_input, problems = microphone.input, microphone.problems
         limit_s = self._node.config.stale_audio_s
         if audio_input is None or audio_input.age_s < limit_s:
-            self._problems.clear('stale audio')
-        else:
-            publishers = self._node.count_publishers(audio_input.topic)
-            self._problems.report(
-                'stale audio', AUDIO_INPUT, WARN,
-                f'No audio on {audio_input.topic} for more than {limit_s:g} s: ' + (
-                    'its publisher is there but sends nothing that is received.' if publishers
-                    else 'it has no publisher; start one, or remap audio.'))
-        dropped_ns = recognizer.counters.last_drop_ns if recognizer else None
+            problems.clear('stale audio')
+            return
+        problems.report(
+            'stale audio', AUDIO_INPUT, WARN,
+            f'No audio on {audio_input.topic} for more than {limit_s:g} s: ' + (
+                'its publisher is there but sends nothing that is received.'
+                if self._node.count_publishers(audio_input.topic)
+                else 'it has no publisher; start one, or remap audio.'))
+
+    def _look_for_problems(self, counters: Counters) -> None:
+        problems, dropped_ns = self._node.problems, counters.last_drop_ns
         if dropped_ns is not None and time.monotonic_ns() - dropped_ns < RECENT_DROP_S * 1e9:
-            self._problems.report(
+            problems.report(
                 'drops', RECOGNIZER, WARN, 'Utterances were dropped: the queue was full. Use a '
                 'faster device, a smaller model or a larger queue_size.')
         else:
-            self._problems.clear('drops')
-        if recognizer and recognizer.counters.transcribed and recognizer.counters.rtfx < 1:
-            self._problems.report(
+            problems.clear('drops')
+        if counters.transcribed and counters.rtfx < 1:
+            problems.report(
                 'slow', RECOGNIZER, WARN, 'The engine is slower than real time. Use a faster '
                 'device or a smaller model.')
         else:
-            self._problems.clear('slow')
+            problems.clear('slow')
 
-    def _status(self, task: str, values: dict[str, Any]) -> DiagnosticStatus:
-        state = self._node.current_state_label
-        level, message = self._problems.worst(task, fine=state)
-        return status(f'{diagnostic_name(self._node)}: {task}', level, message,
-                      self._node.config.device, {'state': state, **values})
+    def _status(self, microphone: str, task: str, verdict: tuple[bytes, str],
+                values: dict[str, Any]) -> DiagnosticStatus:
+        return status(
+            diagnostic_name(self._node, microphone, task), *verdict, self._node.config.device,
+            {'state': self._node.current_state_label, **values})
 
-    def _audio_input_values(self) -> dict[str, Any]:
-        audio_input, recognizer = self._node.audio_input, self._node.recognizer
-        values: dict[str, Any] = {}
+    def _audio_input_values(self, microphone: Microphone) -> dict[str, Any]:
+        audio_input, stream = microphone.input, microphone.recognizer.stream
+        values: dict[str, Any] = {'ignored s': microphone.gate.ignored_s}
         if audio_input is not None:
-            values = {
+            values.update({
                 'topic': audio_input.topic,
                 'type': audio_input.type_name,
                 'publishers': self._node.count_publishers(audio_input.topic),
                 'messages': audio_input.messages,
                 'refused messages': audio_input.refused,
                 'age s': audio_input.age_s,
-            }
-        stream = recognizer.stream if recognizer else None
+            })
         if stream is not None:
             audio_format, statistics = stream.audio_format, stream.statistics
             values.update({
@@ -94,32 +97,26 @@ class HealthReport:
                 'channels': audio_format.channels,
                 'sample format': audio_format.sample_format,
                 'audio s': statistics.seconds,
+                'utterances': microphone.recognizer.counters.utterances,
                 'level dBFS': statistics.level_db,
                 'noise floor dBFS': statistics.noise_floor_db,
                 'backward stamps': statistics.backward_stamps,
                 'bad samples': statistics.bad_samples,
+                'clipped samples': statistics.clipped_samples,
             })
         return values
 
-    def _recognizer_values(self) -> dict[str, Any]:
-        engine, recognizer = self._node.engine, self._node.recognizer
+    def _recognizer_values(self, counters: Counters) -> dict[str, Any]:
+        engine, worker = self._node.engine, self._node.worker
         values: dict[str, Any] = {'model': self._node.config.model}
-        if engine is None or recognizer is None:
+        if engine is None or worker is None:
             return values
-        counters = recognizer.counters
         values.update({
             'device': engine.device,
-            'dtype': engine.dtype,
-            'queue': recognizer.queue_depth,
+            'dtype': str(engine.dtype).removeprefix('torch.'),
+            'queue': worker.depth,
             'queue size': self._node.config.queue_size,
-            'utterances': counters.utterances,
-            'transcribed': counters.transcribed,
-            'empty': counters.empty,
-            'failed': counters.failed,
-            'dropped': counters.dropped,
-            'RTFx': counters.rtfx,
-            'latency p50 ms': counters.latency_ms(50),
-            'latency p95 ms': counters.latency_ms(95),
+            **counters.values(),
         })
         torch = sys.modules.get('torch')
         if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():

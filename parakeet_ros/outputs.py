@@ -1,9 +1,10 @@
-"""What the node publishes of speech."""
+"""What one microphone of the node publishes of speech."""
 
 from diagnostic_msgs.msg import DiagnosticArray
-from parakeet_ros.conversions import error_text, ns_to_time, result_json
+from parakeet_ros.conversions import error_text, ns_to_time, partial_json, result_json
 from parakeet_ros.diagnostics import diagnostic_name, ERROR, OK, status
-from parakeet_ros.recognizer import Result
+from parakeet_ros.live_speech import LiveSpeechOutput
+from parakeet_ros.recognizer import Partial, Result
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, String
@@ -13,20 +14,25 @@ QUEUE_DEPTH = 10
 
 class SpeechOutputs:
     """
-    Publish `speech/text`, `speech/result`, `speech/timing` and `speech/is_speaking`.
+    Publish `speech/text`, `result`, `partial`, `timing` and `is_speaking`.
 
+    :param name: prefix of the topics, empty for none.
     :param model: name of the model, for results.
     """
 
-    def __init__(self, node: LifecycleNode, model: str) -> None:
+    def __init__(self, node: LifecycleNode, name: str, model: str) -> None:
         self._node = node
+        self._name = name
         self._model = model
+        speech = f'{name}/speech' if name else 'speech'
         create = node.create_lifecycle_publisher
-        self._text = create(String, 'speech/text', QUEUE_DEPTH)
-        self._result = create(String, 'speech/result', QUEUE_DEPTH)
-        self._timing = create(DiagnosticArray, 'speech/timing', QUEUE_DEPTH)
-        self._is_speaking = create(Bool, 'speech/is_speaking', QoSProfile(
+        self._text = create(String, f'{speech}/text', QUEUE_DEPTH)
+        self._result = create(String, f'{speech}/result', QUEUE_DEPTH)
+        self._partial = create(String, f'{speech}/partial', QUEUE_DEPTH)
+        self._timing = create(DiagnosticArray, f'{speech}/timing', QUEUE_DEPTH)
+        self._is_speaking = create(Bool, f'{speech}/is_speaking', QoSProfile(
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        self._live_speech = LiveSpeechOutput(node, name) if LiveSpeechOutput.available else None
         self._speaking: bool | None = None
 
     def publish(self, result: Result) -> None:
@@ -37,13 +43,21 @@ class SpeechOutputs:
             level, message, text = OK, result.transcript.text, result.transcript.text
         if text:
             self._text.publish(String(data=text))
+            if self._live_speech is not None:
+                self._live_speech.publish(result)
         self._result.publish(String(data=result_json(result, self._model)))
         array = DiagnosticArray()
-        array.header.stamp = ns_to_time(result.utterance.start_ns)
+        array.header.stamp = ns_to_time(result.parts[0].start_ns)
         array.status.append(status(
-            f'{diagnostic_name(self._node)}: utterance', level, message, self._model,
+            diagnostic_name(self._node, self._name, 'utterance'), level, message, self._model,
             {'id': result.utterance_id, **result.timings}))
         self._timing.publish(array)
+
+    def publish_partial(self, partial: Partial) -> None:
+        """Publish what is known of an utterance that is going on."""
+        self._partial.publish(String(data=partial_json(partial)))
+        if self._live_speech is not None:
+            self._live_speech.publish_partial(partial)
 
     def publish_is_speaking(self, speaking: bool) -> None:
         """Publish whether somebody speaks, if that has changed."""
@@ -53,5 +67,8 @@ class SpeechOutputs:
 
     def destroy(self) -> None:
         """Remove the publishers."""
-        for publisher in (self._text, self._result, self._timing, self._is_speaking):
+        for publisher in (self._text, self._result, self._partial, self._timing,
+                          self._is_speaking):
             self._node.destroy_lifecycle_publisher(publisher)
+        if self._live_speech is not None:
+            self._live_speech.destroy()

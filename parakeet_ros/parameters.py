@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+import re
 from typing import Any
 
 from parakeet_ros import DEFAULT_MODEL
@@ -10,6 +11,7 @@ from parakeet_ros.audio.pcm import MAX_CHANNELS, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_
 from parakeet_ros.audio.settings import check_ranges
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
+MICROPHONE_NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
 READ_ONLY = 'read-only'  # fixed when the node starts
 UNCONFIGURED = 'unconfigured'  # may change while the node is unconfigured
 DYNAMIC = 'dynamic'  # may change at any time, takes effect between utterances
@@ -52,6 +54,16 @@ class Parameters:
     channel: int = _setting(
         MIX_DOWN, 'Channel that is listened to, counted from 0; -1 mixes all of them.',
         bounds=(MIX_DOWN, MAX_CHANNELS - 1))
+    streams: tuple[str, ...] = _setting(
+        (), 'Names of the microphones, each the prefix of its topics; none for one without.')
+    batch_size: int = _setting(
+        8, 'Utterances of several microphones that the engine takes at once.', bounds=(1, 128))
+    partial_interval_s: float = _setting(
+        0.0, 'Seconds of speech between two partial results on speech/partial; 0 for none.',
+        bounds=(0.0, 10.0), change=DYNAMIC)
+    robot_speaking_tail_s: float = _setting(
+        0.5, 'Seconds of audio not heard after robot_speaking has become false.',
+        bounds=(0.0, 10.0), change=DYNAMIC)
     end_of_stream_s: float = _setting(
         1.0, 'Seconds without a message after which an open utterance is closed.',
         bounds=(0.2, 60.0))
@@ -62,6 +74,12 @@ class Parameters:
     def __post_init__(self) -> None:
         """Refuse values out of range."""
         check_ranges(self)
+        for name in self.streams:
+            if not MICROPHONE_NAME.fullmatch(name):
+                raise ValueError(
+                    f'streams has {name!r}: a name is letters, digits and _, no digit first')
+        if len(set(self.streams)) < len(self.streams):
+            raise ValueError(f'streams is {list(self.streams)}: give each name once')
 
     @property
     def audio_format(self) -> AudioFormat:
@@ -78,7 +96,7 @@ class Setting:
     """What is known of one ROS parameter: `change` says when it may be set."""
 
     name: str
-    default: bool | int | float | str
+    default: bool | int | float | str | list[str]
     description: str
     bounds: tuple[float, float] | None
     change: str
@@ -89,7 +107,9 @@ def settings() -> Iterator[Setting]:
     for group, prefix, change in ((Parameters, '', None), (SegmenterConfig, 'vad.', DYNAMIC)):
         for f in fields(group):
             if 'description' in f.metadata:
-                yield Setting(prefix + f.name, f.default, f.metadata['description'],
+                # to ROS an empty list has no type: a list of one empty text stands for it
+                default = [''] if f.default == () else f.default
+                yield Setting(prefix + f.name, default, f.metadata['description'],
                               f.metadata.get('range'), change or f.metadata['change'])
 
 
@@ -107,6 +127,8 @@ def from_values(values: Mapping[str, Any]) -> Parameters:
             value = float(value)
         if type(value) is not type(default):
             raise ValueError(f'{name} is {value!r}; give a {type(default).__name__}')
+        if isinstance(value, list):
+            value = tuple(text for text in value if text)
         prefix = 'vad.' if name.startswith('vad.') else ''
         groups[prefix][name.removeprefix(prefix)] = value
     try:

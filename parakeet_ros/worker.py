@@ -1,15 +1,18 @@
 """
-The one thread that owns the engine, behind a bounded queue.
+The one thread that owns the engine, between bounded queues. It knows no ROS.
 
-It knows no ROS: it calls `on_done` from its own thread when an outcome is ready, and the owner
-takes the outcomes in whatever thread it likes.
+Waveforms come in two kinds. What is *accepted* is transcribed whatever happens. What is only
+*offered*, a guess that a pause is the end or a look at an open utterance, runs while nothing
+accepted waits; it can be confirmed later, and costs nothing but idle time when it is not.
+
+Several lanes, one per microphone, share the engine: each has a queue of its own, and the engine
+takes one from each in turn, in batches.
 """
 
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from queue import Full, Queue
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+import logging
 from threading import Condition, Thread
 import time
 from typing import Any, Protocol
@@ -20,97 +23,180 @@ from numpy.typing import NDArray
 class Engine(Protocol):
     """What the worker needs of an engine."""
 
-    def transcribe(self, waveform: NDArray[Any]) -> Any:
-        """Turn a waveform `[n_samples]` into a transcript."""
+    def transcribe_batch(self, waveforms: Sequence[NDArray[Any]]) -> list[Any]:
+        """Turn waveforms `[n_samples]` into as many transcripts."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """An utterance on its way to the engine, with whatever its owner wants back."""
+@dataclass(eq=False)
+class Ticket:
+    """A waveform on its way; `transcript` or `error` is there once `done` is true."""
 
+    lane: str
     waveform: NDArray[Any]  # float32 [n_samples], 16 kHz mono
-    context: Any
-    submitted_ns: int  # steady clock
+    accepted_ns: int | None = None  # steady clock; None while only offered
+    started_ns: int | None = None
+    done: bool = False
+    transcript: Any | None = None
+    error: Exception | None = None
+
+    @property
+    def queue_ms(self) -> float:
+        """Return how long it waited after it was accepted."""
+        if self.accepted_ns is None or self.started_ns is None:
+            return 0.0
+        return max(0.0, (self.started_ns - self.accepted_ns) / 1e6)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a job: a transcript or the error that the engine raised."""
+@dataclass
+class _Lane:
+    """What waits in one lane."""
 
-    job: Job
-    transcript: Any | None
-    error: Exception | None
-    queue_ms: float
+    accepted: deque[Ticket] = field(default_factory=deque)
+    offered: Ticket | None = None  # the latest; an older one is worth nothing any more
 
 
 class Worker:
     """
     Run an engine in a thread of its own.
 
-    :param engine: transcribes one waveform at a time; only this thread calls it.
-    :param capacity: jobs that may wait; `submit` refuses more.
-    :param on_done: called in the worker thread after each outcome.
+    :param engine: only this thread calls it.
+    :param capacity: accepted waveforms that may wait in a lane; more are refused.
+    :param on_done: called in the worker's thread after accepted tickets are done.
+    :param batch_size: the most waveforms that the engine gets at once.
     """
 
-    def __init__(self, engine: Engine, capacity: int, on_done: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, capacity: int, on_done: Callable[[], None],
+                 batch_size: int = 1) -> None:
         self._engine = engine
+        self._capacity = capacity
         self._on_done = on_done
-        self._queue: Queue[Job | None] = Queue(capacity)
-        self._outcomes: deque[Outcome] = deque()
-        self._idle = Condition()
-        self._unfinished = 0
+        self._batch_size = batch_size
+        self._lanes: dict[str, _Lane] = {}
+        self._changed = Condition()
+        self._running: list[Ticket] = []
         self._stopping = False
         self._thread = Thread(target=self._run, name='parakeet_engine', daemon=True)
         self._thread.start()
 
     @property
     def depth(self) -> int:
-        """Return how many jobs wait or run."""
-        return self._unfinished
+        """Return how many accepted waveforms wait or are in the engine."""
+        with self._changed:
+            return self._unfinished()
 
-    def submit(self, waveform: NDArray[Any], context: Any) -> bool:
-        """Queue an utterance; false if the queue is full and it was not taken."""
-        with self._idle:
-            try:
-                self._queue.put_nowait(Job(waveform, context, time.monotonic_ns()))
-            except Full:
-                return False
-            self._unfinished += 1
+    def submit(self, lane: str, waveform: NDArray[Any]) -> Ticket | None:
+        """Accept a waveform; None if the lane is full and it was not taken."""
+        ticket = Ticket(lane, waveform)
+        return ticket if self._accept(ticket) else None
+
+    def offer(self, lane: str, waveform: NDArray[Any]) -> Ticket:
+        """Transcribe a waveform if there is time; it takes the place of the lane's last offer."""
+        ticket = Ticket(lane, waveform)
+        with self._changed:
+            self._lane(lane).offered = ticket
+            self._changed.notify_all()
+        return ticket
+
+    def confirm(self, ticket: Ticket) -> bool:
+        """Accept what was offered, wherever it is by now; false if the lane is full."""
+        with self._changed:
+            if not ticket.done and ticket not in self._running:
+                return self._accept(ticket)
+            ticket.accepted_ns = time.monotonic_ns()
+            done = ticket.done
+        if done:
+            self._on_done()
         return True
 
-    def take_outcomes(self) -> list[Outcome]:
-        """Return what was finished since the last call, in order of submission."""
-        taken = []
-        while self._outcomes:
-            taken.append(self._outcomes.popleft())
-        return taken
+    def withdraw(self, lane: str) -> None:
+        """Forget the lane's offer; if the engine is at it already, nobody will ask for it."""
+        with self._changed:
+            self._lane(lane).offered = None
 
     def drain(self, timeout_s: float) -> bool:
-        """Wait until every accepted job has an outcome; false if the time ran out."""
-        with self._idle:
-            return self._idle.wait_for(lambda: self._unfinished == 0, timeout_s)
+        """Wait until everything accepted is done; false if the time ran out."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._unfinished() == 0, timeout_s)
 
     def stop(self, timeout_s: float = 5.0) -> bool:
-        """End the thread after the job that it is at; false if it did not end in time."""
-        self._stopping = True
-        with suppress(Full):  # then the thread sees _stopping after the job that it is at
-            self._queue.put_nowait(None)
+        """End the thread after the batch that it is at; false if it did not end in time."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def _lane(self, name: str) -> _Lane:
+        return self._lanes.setdefault(name, _Lane())
+
+    def _unfinished(self) -> int:
+        return (sum(len(lane.accepted) for lane in self._lanes.values())
+                + sum(ticket.accepted_ns is not None for ticket in self._running))
+
+    def _accept(self, ticket: Ticket) -> bool:
+        with self._changed:
+            lane = self._lane(ticket.lane)
+            if lane.offered is ticket:
+                lane.offered = None
+            if len(lane.accepted) >= self._capacity:
+                return False
+            ticket.accepted_ns = time.monotonic_ns()
+            lane.accepted.append(ticket)
+            self._changed.notify_all()
+        return True
+
     def _run(self) -> None:
-        while not self._stopping:
-            job = self._queue.get()
-            if job is None or self._stopping:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping or self._waiting())
+                if self._stopping:
+                    return
+                self._running = self._take()
+            started_ns = time.monotonic_ns()
+            for ticket in self._running:
+                ticket.started_ns = started_ns
+            self._transcribe(self._running)
+            with self._changed:
+                accepted = any(ticket.accepted_ns is not None for ticket in self._running)
+                for ticket in self._running:
+                    ticket.done = True
+                self._running = []
+                self._changed.notify_all()
+            if accepted:
+                self._on_done()
+
+    def _waiting(self) -> bool:
+        return any(lane.accepted or lane.offered for lane in self._lanes.values())
+
+    def _take(self) -> list[Ticket]:
+        """Take one from each lane in turn: what is accepted, or else what is offered."""
+        batch: list[Ticket] = []
+        while len(batch) < self._batch_size:
+            name = next((n for n, lane in self._lanes.items() if lane.accepted), None)
+            if name is None:
+                break
+            batch.append(self._lanes[name].accepted.popleft())
+            self._lanes[name] = self._lanes.pop(name)  # to the end of the line
+        if batch:
+            return batch
+        for lane in self._lanes.values():
+            if lane.offered is not None and len(batch) < self._batch_size:
+                batch.append(lane.offered)
+                lane.offered = None
+        return batch
+
+    def _transcribe(self, tickets: list[Ticket]) -> None:
+        """Run a batch; if it fails, each by itself, so that a bad one spoils no other."""
+        try:
+            transcripts = self._engine.transcribe_batch([t.waveform for t in tickets])
+        except Exception as error:  # whatever it is, the thread lives on
+            if len(tickets) == 1:
+                tickets[0].error = error
                 return
-            queue_ms = (time.monotonic_ns() - job.submitted_ns) / 1e6
-            transcript, error = None, None
-            try:
-                transcript = self._engine.transcribe(job.waveform)
-            except Exception as raised:  # one bad utterance must not end the thread
-                error = raised
-            self._outcomes.append(Outcome(job, transcript, error, queue_ms))
-            with self._idle:
-                self._unfinished -= 1
-                self._idle.notify_all()
-            self._on_done()
+            logging.getLogger(__name__).warning(
+                'a batch of %d failed (%s); trying one at a time', len(tickets), error)
+            for ticket in tickets:
+                self._transcribe([ticket])
+        else:
+            for ticket, transcript in zip(tickets, transcripts, strict=True):
+                ticket.transcript = transcript

@@ -56,6 +56,10 @@ class AudioFormat:
         """Bytes of one sample of every channel."""
         return SAMPLE_FORMATS[self.sample_format] * self.channels
 
+    def duration_s(self, n_bytes: int) -> float:
+        """Return the seconds of audio in so many bytes."""
+        return n_bytes / (self.bytes_per_frame * self.sample_rate)
+
 
 class PcmDecoder:
     """

@@ -1,0 +1,33 @@
+"""When the recognizer must not listen: switched off, or while the robot itself speaks. No ROS."""
+
+
+class Gate:
+    """
+    Decide for each chunk of audio whether it is heard.
+
+    :param tail_s: seconds of audio that are not heard after the robot has stopped speaking, for
+        the echo of the room and the delay of the loudspeaker.
+    """
+
+    def __init__(self, tail_s: float) -> None:
+        self.tail_s = tail_s
+        self.enabled = True
+        self.ignored_s = 0.0  # audio that was not heard
+        self._robot_speaks = False
+        self._tail_left_s = 0.0
+
+    def set_robot_speaks(self, speaks: bool) -> None:
+        """Hear what the robot says of itself; the tail begins when it stops."""
+        if self._robot_speaks and not speaks:
+            self._tail_left_s = self.tail_s
+        self._robot_speaks = speaks
+
+    def passes(self, duration_s: float) -> bool:
+        """Return whether a chunk of that length is heard, and count it if it is not."""
+        in_tail = self._tail_left_s > 0
+        if self.enabled and not self._robot_speaks and not in_tail:
+            return True
+        if not self._robot_speaks:
+            self._tail_left_s = max(0.0, self._tail_left_s - duration_s)
+        self.ignored_s += duration_s
+        return False

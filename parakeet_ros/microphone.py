@@ -1,0 +1,106 @@
+"""One microphone of the node: its topics, its recognizer, and what it publishes."""
+
+from collections.abc import Callable
+
+from parakeet_ros.audio import AudioFormat
+from parakeet_ros.audio_input import AudioInput
+from parakeet_ros.conversions import error_text
+from parakeet_ros.diagnostics import ERROR, Problems, RECOGNIZER
+from parakeet_ros.gate import Gate
+from parakeet_ros.outputs import SpeechOutputs
+from parakeet_ros.parameters import Parameters
+from parakeet_ros.recognizer import Recognizer
+from parakeet_ros.worker import Worker
+from rclpy.lifecycle import LifecycleNode
+
+
+class Microphone:
+    """
+    Turn one audio topic into text.
+
+    :param name: prefix of its topics and statuses, empty where the node has one microphone.
+    :param worker: runs the engine for all microphones.
+    :param model: name of the model, for results.
+    """
+
+    def __init__(self, node: LifecycleNode, name: str, parameters: Parameters, worker: Worker,
+                 model: str, log: Callable[[bytes, str], None]) -> None:
+        self._node = node
+        self._audio_format = parameters.audio_format
+        self._quiet_ticks = 0
+        self.name = name
+        self.problems = Problems(lambda level, text: log(level, f'{name}: {text}' if name
+                                                         else text))
+        self.gate = Gate(parameters.robot_speaking_tail_s)
+        self.recognizer = Recognizer(
+            worker, name, parameters.channel, parameters.vad, parameters.partial_interval_s)
+        self.outputs = SpeechOutputs(node, name, model)
+        self.input: AudioInput | None = None
+
+    def activate(self) -> None:
+        """Subscribe."""
+        self.input = AudioInput(self._node, self._audio_format, self._on_audio, self.problems,
+                                prefix=self.name)
+        self.outputs.publish_is_speaking(False)
+
+    def unsubscribe(self) -> None:
+        """Stop listening."""
+        if self.input is not None:
+            self.input.close()
+            self.input = None
+
+    def configure(self, parameters: Parameters) -> None:
+        """Take over the parameters that may change at any time."""
+        self.recognizer.set_config(parameters.vad)
+        self.recognizer.partial_interval_s = parameters.partial_interval_s
+        self.gate.tail_s = parameters.robot_speaking_tail_s
+
+    def set_robot_speaks(self, speaks: bool) -> None:
+        """Do not listen while the robot speaks; what was said before is not lost."""
+        if speaks:
+            self.end_stream()
+        self.gate.set_robot_speaks(speaks)
+
+    def set_enabled(self, enabled: bool) -> None:
+        """Listen or not; what was said before is not lost."""
+        if not enabled:
+            self.end_stream()
+        self.gate.enabled = enabled
+
+    def tick(self, ticks_to_end: int) -> None:
+        """
+        Close an open utterance when the stream has ended.
+
+        Ticks without a message are counted rather than seconds since the last one, so that an
+        executor that was held up does not take its own delay for the end of the stream.
+        """
+        self._quiet_ticks += 1
+        if self._quiet_ticks == ticks_to_end:
+            self.end_stream()
+
+    def end_stream(self) -> None:
+        """Close an open utterance."""
+        self.recognizer.flush()
+        self.publish()
+
+    def publish(self) -> None:
+        """Publish what the engine has done."""
+        for result in self.recognizer.take_results():
+            if result.error is not None:
+                self.problems.report(
+                    'transcribe', RECOGNIZER, ERROR, 'The engine failed on utterance '
+                    f'{result.utterance_id}: {error_text(result.error)}')
+            else:
+                self.problems.clear('transcribe')
+            self.outputs.publish(result)
+        partial = self.recognizer.take_partial()
+        if partial is not None:
+            self.outputs.publish_partial(partial)
+        self.outputs.publish_is_speaking(self.recognizer.is_speaking)
+
+    def _on_audio(self, audio_format: AudioFormat, data: memoryview, stamp_ns: int,
+                  arrival_ns: int) -> None:
+        self._quiet_ticks = 0
+        if self.gate.passes(audio_format.duration_s(len(data))):
+            self.recognizer.push(audio_format, data, stamp_ns, arrival_ns)
+            self.publish()
