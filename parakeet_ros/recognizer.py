@@ -13,8 +13,13 @@ from dataclasses import dataclass
 import time
 from typing import Any
 
-from parakeet_ros.audio import AudioFormat, AudioStream, SAMPLE_RATE_HZ, SegmenterConfig
-from parakeet_ros.audio import StreamUtterance
+from parakeet_ros.audio import (
+    AudioFormat,
+    AudioStream,
+    SAMPLE_RATE_HZ,
+    SegmenterConfig,
+    StreamUtterance,
+)
 from parakeet_ros.counters import Counters
 from parakeet_ros.worker import Ticket, Worker
 

@@ -76,7 +76,8 @@ def test_heldout_clips_become_text_at_their_times(heard):
         timing = {key: float(value) for key, value in values.items()}
         stages = [timing[f'{s}_ms'] for s in ('queue', 'features', 'encoder', 'decoder')]
         assert all(stage >= 0 for stage in stages)
-        assert 0 < sum(stages) <= timing['total_ms'] + 0.01 <= timing['latency_ms'] + 0.02
+        assert 0 < sum(stages) <= timing['latency_ms']  # they may begin with the pause
+        assert timing['queue_ms'] <= timing['total_ms'] < timing['latency_ms']
         assert timing == pytest.approx(result['timings'])
 
     # speaking turned on and off around each clip
