@@ -32,7 +32,9 @@ from transformers import (
 from transformers.convert_slow_tokenizer import ParakeetConverter
 
 DATA = Path(__file__).resolve().parents[1]
-INPUTS = ('speech3', 'speech_odd', 'speech_clip', 'noise', 'sweep', 'silence')
+# Not digital silence: its deviation is 0, and normalisation magnifies the rounding of the mean,
+# which differs between any two ways of summing, by 1e5.
+INPUTS = ('speech3', 'speech_odd', 'speech_clip', 'noise', 'sweep')
 N_TOKENS = 128
 DURATIONS = (0, 1, 2, 3, 4)
 SHARE_OF_BLANK = {'tdt': 0.3, 'rnnt': 0.8, 'ctc': 0.3}
@@ -135,7 +137,7 @@ def expect(model, processor, head, samples):
                 if token != N_TOKENS and (frame == 0 or best[frame - 1] != token)]
         tokens, frames = [t for t, _ in kept], [f for _, f in kept]
         return {'tokens': tokens, 'frames': frames,
-                'text': processor.decode(tokens, group_tokens=False)}
+                'text': processor.decode(tokens, group_tokens=False, skip_special_tokens=True)}
     output = model.generate(**inputs)
     tokens, advances = output.sequences[0, 1:], output.durations[0, 1:]
     starts = advances.cumsum(0) - advances
