@@ -99,8 +99,7 @@ class HotwordSearch:
     def _is_whole(self, state: DecoderState) -> Tensor:
         """Return bool ``[B]``: the last token ends a phrase that holds the token of the bet."""
         starts_at = state.n_tokens - self.tables.length[self.node]
-        has_bet = (self.bet != _NO_BET) & (self.bet < state.n_tokens)
-        return has_bet & (starts_at <= self.bet)
+        return (self.bet != _NO_BET) & (starts_at <= self.bet)
 
 
 def _assign(target: Tensor, rows: Tensor, value: Tensor) -> None:
