@@ -1,4 +1,4 @@
-"""Hotwords: the batched, tensor-only search equals its definition, and helps more than it harms."""
+"""Hotwords: the batched search equals its definition, and helps more than it harms."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ import pytest
 from test_engine_decoding import as_nn_lstm, scripted_transducer
 import torch
 
-# Words that the built-in model gets wrong in some held-out clips; 'tool' and 'front' by name.
-MISHEARD = ['tool', 'front door', 'open', 'a bottle', 'a blue plate', 'turn off', 'six centimeters']
+# What the built-in model gets wrong in some held-out clips.
+MISHEARD = [
+    'tool', 'front door', 'open', 'a bottle', 'a blue plate', 'turn off', 'six centimeters',
+]
 # Words of its vocabulary that occur in no held-out clip.
 ABSENT = (
     'ahead all alpha apple arm around ball bathroom battery boxes cancel charge charging clean '
@@ -121,7 +123,9 @@ BOUNDARIES = {2, 3}
     max_symbols=st.integers(1, 3),
 )
 @settings(max_examples=150, deadline=None)
-def test_every_row_of_a_batch_equals_the_definition(seed, durations, phrases, lengths, max_symbols):
+def test_every_row_of_a_batch_equals_the_definition(
+    seed, durations, phrases, lengths, max_symbols
+):
     transducer = scripted_transducer(len(PIECES), durations, max_symbols, seed)
     tokenizer = LetterTokenizer(PIECES)
     hotwords = Hotwords.build(phrases.items(), tokenizer)
