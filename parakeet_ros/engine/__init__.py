@@ -1,5 +1,7 @@
 """Speech recognition engine: NVIDIA Parakeet inference in plain PyTorch, without ROS."""
 
+from parakeet_ros.recording import RecordingError
+
 from .decoding import DecodingOptions
 from .errors import CheckpointError, DeviceError, ModelNotFoundError, UnsupportedModelError
 from .hotwords import Hotwords
@@ -13,6 +15,7 @@ __all__ = [
     'DeviceError',
     'Hotwords',
     'ModelNotFoundError',
+    'RecordingError',
     'Segment',
     'Timings',
     'Token',

@@ -103,7 +103,7 @@ def test_no_word_is_lost_or_doubled_at_a_cut(recording, streamed):
     n_placed = sum(len(clip.alone.words) for clip in placed)
     n_heard = sum(len(piece.words) for piece in streamed)
     assert n_heard == pytest.approx(n_placed, rel=0.06)
-    for piece, following in zip(streamed, streamed[1:]):
+    for following in streamed[1:]:
         inside = [clip for clip in placed
                   if clip.start_s + clip.alone.words[0].start_s < following.start_s
                   < clip.start_s + clip.alone.words[-1].end_s]

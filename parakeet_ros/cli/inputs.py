@@ -1,0 +1,77 @@
+"""What the arguments of a command stand for: files, folders, patterns, standard input."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+
+from parakeet_ros.recording import STDIN
+
+# Taken from folders; a file named by itself may have any suffix.
+AUDIO_SUFFIXES = frozenset(
+    '.aac .aif .aiff .amr .au .caf .flac .m4a .m4b .mka .mkv .mov .mp3 .mp4 .oga .ogg .opus .rf64 '
+    '.w64 .wav .webm .wma'.split())
+
+
+@dataclass(frozen=True)
+class Input:
+    """A recording to transcribe, and what its output is called, without a suffix of its own."""
+
+    path: str
+    output_stem: Path
+
+
+class InputError(ValueError):
+    """Arguments that cannot be carried out together; the message says which and why."""
+
+
+def find_inputs(arguments: Sequence[str]) -> list[Input]:
+    """
+    Return the recordings in the order of the arguments, those of a folder sorted, each once.
+
+    Outputs are named as the recordings, with their place below a folder; where that is the same
+    for two of them, both keep their suffix.
+
+    :raises InputError: a folder has no sound files, a pattern fits none, or two outputs would
+        have the same name.
+    """
+    found: dict[str, Path] = {}
+    for argument in arguments:
+        for path, output in _expand(argument):
+            found.setdefault(path, output)
+    inputs = [Input(path, output.with_suffix('')) for path, output in found.items()]
+    counts = Counter(each.output_stem for each in inputs)
+    inputs = [Input(path, output if counts[output.with_suffix('')] > 1 else output.with_suffix(''))
+              for path, output in found.items()]
+    for output, count in Counter(each.output_stem for each in inputs).items():
+        if count > 1:
+            paths = [each.path for each in inputs if each.output_stem == output]
+            raise InputError(f'{paths[0]} and {paths[1]} have the same name; transcribe them one '
+                             'by one, or give the folder that holds both')
+    return inputs
+
+
+def _expand(argument: str) -> Iterator[tuple[str, Path]]:
+    """Yield path and output name of each recording that an argument stands for."""
+    path = Path(argument)
+    if argument == STDIN:
+        yield STDIN, Path('stdin')
+    elif path.is_dir():
+        files = [file for file in sorted(path.rglob('*'))
+                 if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file()
+                 and not any(part.startswith('.') for part in file.relative_to(path).parts)]
+        if not files:
+            raise InputError(f'no sound files in the folder {argument}; name other files one by '
+                             'one')
+        yield from ((str(file), file.relative_to(path)) for file in files)
+    elif has_magic(argument) and not path.exists():
+        matches = [match for match in sorted(glob(argument, recursive=True))
+                   if Path(match).is_file()]
+        if not matches:
+            raise InputError(f'no files fit {argument}')
+        yield from ((match, Path(Path(match).name)) for match in matches)
+    else:
+        yield argument, Path(path.name)
