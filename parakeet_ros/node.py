@@ -49,6 +49,7 @@ class AsrNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.problems = Problems(self._log)
         self.engine: Any = None
+        self._steered: Any = None  # the engine with the hotwords, as the worker has it
         self.worker: Worker | None = None
         self.microphones: list[Microphone] = []
         self._is_active = False
@@ -116,14 +117,17 @@ class AsrNode(LifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
     def _configure(self) -> None:
-        from parakeet_ros.engine import load_model  # torch takes a second: not before it is needed
+        # torch takes a second: not before it is needed
+        from parakeet_ros.engine import load_model
+        from parakeet_ros.steered_engine import SteeredEngine
 
         p = self.config
         self.get_logger().info(f'Loading {p.model} ...')
         self.engine = load_model(p.model, device=p.device, dtype=p.dtype)
         self.engine.warm_up()
+        self._steered = SteeredEngine(self.engine, p.hotwords)
         names = p.streams or ('',)
-        self.worker = Worker(self.engine, p.queue_size, self._wake, p.batch_size)
+        self.worker = Worker(self._steered, p.queue_size, self._wake, p.batch_size)
         self.microphones = [
             Microphone(self, name, p, self.worker, self.engine.name, self._log) for name in names]
         self.get_logger().info(
@@ -155,7 +159,7 @@ class AsrNode(LifecycleNode):
         for microphone in self.microphones:
             microphone.unsubscribe()
             microphone.outputs.destroy()
-        self.engine, self.worker, self.microphones = None, None, []
+        self.engine, self._steered, self.worker, self.microphones = None, None, None, []
 
     # --- the executor's callbacks ----------------------------------------------------------
 
@@ -201,9 +205,12 @@ class AsrNode(LifecycleNode):
                 f'{", ".join(fixed)} can change only while the node is unconfigured; '
                 'deactivate and clean up first (ros2 lifecycle set)'))
         try:
-            self.config = parameters.from_values({**old, **ours})
+            config = parameters.from_values({**old, **ours})
+            if self._steered is not None and 'hotwords' in ours:
+                self._steered.set_hotwords(config.hotwords)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        self.config = config
         for microphone in self.microphones:
             microphone.configure(self.config)
         return SetParametersResult(successful=True)

@@ -9,6 +9,7 @@ from parakeet_ros import DEFAULT_MODEL
 from parakeet_ros.audio import AudioFormat, MIX_DOWN, SAMPLE_FORMATS, SegmenterConfig
 from parakeet_ros.audio.pcm import MAX_CHANNELS, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
 from parakeet_ros.audio.settings import check_ranges
+from parakeet_ros.hotword_syntax import parse_hotword
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
 MICROPHONE_NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
@@ -61,6 +62,9 @@ class Parameters:
     partial_interval_s: float = _setting(
         0.0, 'Seconds of speech between two partial results on speech/partial; 0 for none.',
         bounds=(0.0, 10.0), change=DYNAMIC)
+    hotwords: tuple[str, ...] = _setting(
+        (), 'Phrases, each "phrase" or "phrase:weight", to prefer to what sounds like them.',
+        change=DYNAMIC)
     robot_speaking_tail_s: float = _setting(
         0.5, 'Seconds of audio not heard after robot_speaking has become false.',
         bounds=(0.0, 10.0), change=DYNAMIC)
@@ -80,6 +84,11 @@ class Parameters:
                     f'streams has {name!r}: a name is letters, digits and _, no digit first')
         if len(set(self.streams)) < len(self.streams):
             raise ValueError(f'streams is {list(self.streams)}: give each name once')
+        try:
+            for text in self.hotwords:
+                parse_hotword(text)
+        except ValueError as error:
+            raise ValueError(f'hotwords: {error}') from None
 
     @property
     def audio_format(self) -> AudioFormat:

@@ -1,0 +1,34 @@
+"""An engine whose hotwords may change between two batches; importing it imports torch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+from parakeet_ros.engine import DecodingOptions, Transcriber, Transcript
+from parakeet_ros.hotword_syntax import parse_hotword
+
+
+class SteeredEngine:
+    """
+    Decode with the hotwords of the moment.
+
+    One thread transcribes, another may set the hotwords; a batch has one list or the other.
+    """
+
+    def __init__(self, engine: Transcriber, hotwords: Sequence[str]) -> None:
+        self._engine = engine
+        self.set_hotwords(hotwords)
+
+    def set_hotwords(self, hotwords: Sequence[str]) -> None:
+        """
+        Take these from the next batch on, each `phrase` or `phrase:weight`.
+
+        :raises ValueError: one of them cannot be used, named in the message; the old ones stay.
+        """
+        phrases = [parse_hotword(text) for text in hotwords]
+        self._options = DecodingOptions(
+            hotwords=self._engine.hotwords(phrases) if phrases else None)
+
+    def transcribe_batch(self, waveforms: Sequence[NDArray[Any]]) -> list[Transcript]:
+        """Turn waveforms `[n_samples]` into as many transcripts."""
+        return self._engine.transcribe_batch(waveforms, options=self._options)
