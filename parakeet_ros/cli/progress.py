@@ -58,22 +58,20 @@ class Progress:
             sys.stderr.flush()
 
     def line(self) -> str:
-        """Return what is shown."""
-        elapsed_s = time.monotonic() - self._started
-        rtfx = self._done_s / elapsed_s if elapsed_s else 0.0
-        parts = [f'{self._number}/{self._n_files}', os.path.basename(self._file),
-                 _minutes(self._done_s)]
+        """Return what is shown; the file's name last, where a narrow terminal cuts it off."""
+        rtfx = self._done_s / max(1e-9, time.monotonic() - self._started)
+        parts = [_minutes(self._done_s)]
         if self._total_s:
             share = min(1.0, self._done_s / self._total_s)
             bar = '#' * round(share * _BAR_CHARACTERS)
-            parts[0] = f'[{bar:.<{_BAR_CHARACTERS}}] {share:4.0%}  {parts[0]}'
-            parts[2] += f' of {_minutes(self._total_s)}'
+            parts = [f'[{bar:.<{_BAR_CHARACTERS}}] {share:4.0%}',
+                     f'{parts[0]} of {_minutes(self._total_s)}']
         if self._done_s:
             parts.append(f'RTFx {rtfx:.0f}')
         if self._total_s and self._done_s:
-            left_s = max(0.0, self._total_s - self._done_s) / rtfx
-            parts.append(f'{_minutes(left_s)} left')
-        return '  '.join(parts)
+            parts.append(f'{_minutes(max(0.0, self._total_s - self._done_s) / rtfx)} left')
+        name = os.path.basename(self._file)
+        return '  '.join([*parts, f'{self._number}/{self._n_files} {name}'])
 
     def _draw(self) -> None:
         if self._visible:

@@ -1,0 +1,128 @@
+"""The verb ``transcribe``, from arguments to output and exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+from parakeet_ros.cli.main import main
+from parakeet_ros.cli.progress import Progress
+from parakeet_ros.engine import load_model
+import pytest
+import soundfile
+
+HELDOUT = Path(__file__).parents[1] / 'data' / 'heldout'
+CLIPS = sorted(HELDOUT.glob('short_*.flac'))[:3]
+COMMAND = [sys.executable, '-m', 'parakeet_ros', 'transcribe', '--model', 'builtin']
+
+
+@pytest.fixture(scope='module')
+def texts() -> list[str]:
+    """Return the texts of the clips."""
+    return [each.text for each in load_model('builtin', device='cpu').transcribe(CLIPS)]
+
+
+def run(*arguments: str | Path) -> int:
+    """Run the verb in this process with the built-in model."""
+    return main(['transcribe', '--model', 'builtin', '--device', 'cpu', *map(str, arguments)])
+
+
+def test_one_file_gives_its_text_alone(capsys, texts):
+    assert run(CLIPS[0]) == 0
+    assert capsys.readouterr() == (f'{texts[0]}\n', '')
+
+
+def test_several_files_give_a_line_each_with_their_path(capsys, texts):
+    assert run(*CLIPS) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f'{path}: {text}' for path, text in zip(CLIPS, texts, strict=True)]
+
+
+def test_a_bad_file_is_named_and_the_others_go_on(capsys, texts, tmp_path, monkeypatch):
+    monkeypatch.setenv('PATH', str(tmp_path))  # no ffmpeg
+    (tmp_path / 'bad.wav').write_bytes(b'not sound')
+    assert run(CLIPS[0], tmp_path / 'bad.wav', tmp_path / 'gone.wav', CLIPS[1]) == 1
+    out, err = capsys.readouterr()
+    assert [line.split(': ')[1] for line in out.splitlines()] == texts[:2]
+    assert 'bad.wav is not audio' in err and 'no audio file at' in err
+    assert '2 of 4 files failed' in err and 'Traceback' not in err
+
+
+def test_files_are_written_beside_each_other_below_the_folder(tmp_path, texts):
+    (tmp_path / 'in' / 'deep').mkdir(parents=True)
+    for place, clip in zip(('a.flac', 'deep/b.flac'), CLIPS):
+        (tmp_path / 'in' / place).write_bytes(clip.read_bytes())
+    assert run(tmp_path / 'in', '--output', tmp_path / 'out', '--format', 'json') == 0
+    assert [json.loads((tmp_path / 'out' / name).read_text())['text']
+            for name in ('a.json', 'deep/b.json')] == texts[:2]
+    assert len([path for path in (tmp_path / 'out').rglob('*') if path.is_file()]) == 2
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ([], 'arguments are required: FILE'),
+    (['a.wav', '--format', 'doc'], 'invalid choice'),
+    (['a.wav', 'b.wav', '--format', 'srt'], 'several files as srt need --output DIR'),
+    (['a.wav', '--piece-s', '1'], '--piece-s is 1; give 4 to 600'),
+    (['*.nothing'], 'no files fit'),
+])
+def test_wrong_usage_exits_with_2_and_says_why(capsys, arguments, message):
+    with pytest.raises(SystemExit) as error:
+        run(*arguments)
+    assert error.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_model_that_is_not_there_exits_with_1(capsys):
+    assert main(['transcribe', '--model', 'gone.nemo', str(CLIPS[0])]) == 1
+    assert 'gone.nemo' in capsys.readouterr().err
+
+
+def test_standard_input_is_transcribed(texts):
+    result = subprocess.run([*COMMAND, '-'], input=CLIPS[0].read_bytes(), capture_output=True,
+                            check=True)
+    assert result.stdout.decode() == f'{texts[0]}\n' and not result.stderr
+
+
+def test_ctrl_c_exits_with_130_and_no_traceback(tmp_path):
+    samples = np.random.default_rng(0).standard_normal(16_000 * 600).astype(np.float32)
+    soundfile.write(tmp_path / 'long.wav', 0.1 * samples, 16_000)
+    process = subprocess.Popen(
+        [*COMMAND[:3], '--verbose', *COMMAND[3:], str(tmp_path / 'long.wav'), '--output',
+         str(tmp_path / 'out')], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    while 'loaded builtin' not in process.stderr.readline():
+        assert process.poll() is None
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 130 and 'Traceback' not in messages
+    assert not list((tmp_path / 'out').iterdir())
+
+
+def test_a_terminal_sees_the_progress():
+    leader, follower = os.openpty()
+    result = subprocess.run([*COMMAND, *map(str, CLIPS)], stdout=subprocess.PIPE, stderr=follower,
+                            check=True)
+    os.close(follower)
+    shown = os.read(leader, 100_000).decode()
+    os.close(leader)
+    assert '100%' in shown and 'RTFx' in shown and 'left' in shown and '3/3' in shown
+    assert shown.endswith('\r\x1b[2K')
+    assert len(result.stdout.splitlines()) == 3
+
+
+def test_progress_counts_to_the_end_or_says_only_what_is_known():
+    known, unknown = Progress([10.0, 30.0]), Progress([10.0, None])
+    for progress in (known, unknown):
+        progress.begin_file('a/first.wav')
+        progress.add(10.0)
+    assert ' 25%  0:10 of 0:40  RTFx' in known.line()
+    assert known.line().endswith(' left  1/2 first.wav')
+    assert unknown.line().startswith('0:10  RTFx')
+    assert 'left' not in unknown.line()
