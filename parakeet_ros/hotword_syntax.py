@@ -1,4 +1,4 @@
-"""Hotwords as people write them in parameters and on command lines: `phrase` or `phrase:weight`."""
+"""Hotwords as people write them, in parameters or commands: `phrase` or `phrase:weight`."""
 
 import math
 
