@@ -45,7 +45,7 @@ def assert_equals_transformers(folder: Path) -> None:
             if head == 'tdt':
                 durations = [token.duration for token in transcript.tokens]
                 assert durations == result['durations'], (head, name)
-            # transformers leaves <unk> out, and the space before punctuation, which NeMo removes, in
+            # transformers leaves <unk> out, and keeps the space before punctuation
             known = [token for token in tokens if token != UNKNOWN]
             assert model.tokenizer.join(known) == result['text'], (head, name)
 
