@@ -1,0 +1,50 @@
+"""Hotwords, set at the start and while the node runs, change the next utterance."""
+
+from clips import SHORT_CLIPS, spoken
+from probe import Microphone, pcm_info
+import pytest
+
+RARE = next(clip for clip in SHORT_CLIPS if clip.text == 'where is the tool')
+HEARD = 'where is the table'  # what the model makes of it by itself
+
+
+def test_a_rare_word_gets_right_after_param_set_while_running(start_asr, probe):
+    start_asr()
+    probe.until_active()
+    microphone = Microphone(probe, info=pcm_info())
+    microphone.until_heard()
+    expected = []
+    for hotwords, text in (([''], HEARD), (['tool'], RARE.text), (['tray', 'tool:4'], RARE.text),
+                           ([''], HEARD)):
+        assert probe.set_parameter('hotwords', hotwords) == (True, '')
+        for bad, words in ((['Zoë'], ['Zoë', 'vocabulary']), (['tool:x'], ["'x'", 'above 0'])):
+            taken, reason = probe.set_parameter('hotwords', bad)
+            assert not taken and all(word in reason for word in words), reason
+        microphone.say(spoken(RARE))
+        expected.append(text)
+        probe.until(lambda: probe.texts == expected, text)
+
+
+def test_hotwords_are_taken_at_the_start(start_asr, probe):
+    start_asr(hotwords=['tray', 'tool:4'])
+    probe.until_active()
+    microphone = Microphone(probe, info=pcm_info())
+    microphone.until_heard()
+    microphone.say(spoken(RARE))
+    probe.until(lambda: probe.texts == [RARE.text], RARE.text)
+
+
+@pytest.mark.parametrize('hotwords', [['tool:-1'], ['tray', 'tool:much']])
+def test_a_bad_weight_at_the_start_is_named(start_asr, hotwords):
+    asr = start_asr(hotwords=hotwords)
+    assert asr.wait() == 2
+    assert 'hotwords' in asr.output and hotwords[-1] in asr.output
+    assert 'Traceback' not in asr.output
+
+
+def test_characters_outside_the_vocabulary_are_a_problem_until_they_are_mended(start_asr, probe):
+    start_asr(hotwords=['Zoë'])
+    probe.until_problem('recognizer', 'Zoë', 'vocabulary')
+    assert probe.state() == 'unconfigured'
+    assert probe.set_parameter('hotwords', ['tool']) == (True, '')
+    assert probe.transition('configure')
