@@ -7,6 +7,7 @@ from pathlib import Path
 import tarfile
 import zipfile
 
+from archives import pack, read_members, SOURCE
 from engine_oracle import ORACLE
 from hypothesis import given, HealthCheck, settings
 from hypothesis import strategies as st
@@ -17,26 +18,9 @@ import pytest
 import torch
 import yaml
 
-SOURCE = ORACLE / 'tinyb.nemo'
 fuzz = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-
-def read_members(path: Path = SOURCE) -> dict[str, bytes]:
-    """Return the files of an archive by base name."""
-    with tarfile.open(path) as tar:
-        return {Path(m.name).name: tar.extractfile(m).read() for m in tar if m.isfile()}
-
-
-def pack(path: Path, members: dict[str, bytes], mode: str = 'w', prefix: str = './') -> Path:
-    """Write an archive."""
-    with tarfile.open(path, mode) as tar:
-        for name, content in members.items():
-            info = tarfile.TarInfo(prefix + name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return path
 
 
 def with_state(members: dict[str, bytes], change) -> dict[str, bytes]:
@@ -178,7 +162,7 @@ def test_damage_anywhere_is_refused_or_harmless(tmp_path, position, damage):
     path = tmp_path / 'damaged.nemo'
     path.write_bytes(content)
     try:
-        load_model(path, device='cpu')  # damage to padding or a weight's value goes unnoticed
+        load_model(path, device='cpu')  # damage to padding goes unnoticed
     except CheckpointError as error:
         assert 'damaged.nemo' in str(error)
 

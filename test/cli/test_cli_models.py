@@ -1,0 +1,80 @@
+"""``parakeet-ros info`` and ``download``, and what all verbs share: help, errors, exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+from parakeet_ros.cli.main import main
+from parakeet_ros.engine import load_model
+import pytest
+
+DATA = Path(__file__).parents[1] / 'data'
+MODELS = {
+    'builtin': ['tdt'], str(DATA / 'oracle' / 'tinyb.nemo'): ['tdt'],
+    str(DATA / 'transformers' / 'rnnt'): ['rnnt'], str(DATA / 'transformers' / 'ctc'): ['ctc']}
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own."""
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize('arguments', [['--help'], ['info', '--help'], ['nonsense'], []])
+def test_help_and_usage_do_not_wait_for_torch(arguments: list[str]) -> None:
+    code = ('import sys; from parakeet_ros.cli.main import main\n'
+            'try: main(sys.argv[1:])\n'
+            'except SystemExit as end: print(end.code, "torch" in sys.modules)')
+    result = python('-c', code, *arguments)
+    assert result.stdout.splitlines()[-1] == f'{0 if "--help" in arguments else 2} False'
+
+
+def test_the_module_and_the_command_are_one() -> None:
+    result = python('-m', 'parakeet_ros', '--help')
+    assert result.returncode == 0
+    assert result.stdout.startswith('usage: parakeet-ros ')
+
+
+@pytest.mark.parametrize('model', MODELS)
+def test_info_agrees_with_the_loaded_model(
+        model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['info', model, '--json']) == 0
+    facts = json.loads(capsys.readouterr().out)
+    loaded = load_model(model, device='cpu')
+    assert facts['model'] == model
+    assert facts['heads'] == MODELS[model]
+    assert facts['parameters'] == loaded.n_parameters
+    assert facts['vocabulary'] == len(loaded.tokenizer.pieces)
+    assert facts['sample_rate_hz'] == loaded.sample_rate
+    stored = sum(value.nbytes for value in loaded.model.parameters())
+    assert facts['memory_float32_mb'] == round(stored / 1e6, 1)
+    assert facts['memory_float16_mb'] < facts['memory_float32_mb']
+
+
+def test_info_for_people_holds_every_fact(capsys: pytest.CaptureFixture[str]) -> None:
+    main(['info', 'builtin', '--json'])
+    facts = json.loads(capsys.readouterr().out)
+    main(['info', 'builtin'])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:20].strip().replace(' ', '_') for line in lines] == list(facts)
+
+
+@pytest.mark.parametrize('arguments', [
+    ['info', '/nowhere/model.nemo'], ['info', 'nonsense'], ['info', ''],
+    ['download', '/nowhere/model.nemo'], ['download', 'builtin']])
+def test_a_model_at_fault_is_named_and_gives_1(
+        arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 1
+    output = capsys.readouterr()
+    assert output.out == ''
+    assert output.err.startswith('parakeet-ros: error: ')
+    assert arguments[1] in output.err
+
+
+def test_a_reader_that_has_seen_enough_is_no_crash() -> None:
+    command = f'{sys.executable} -m parakeet_ros info builtin | true'
+    result = subprocess.run(['bash', '-c', command], capture_output=True, text=True, check=False)
+    assert result.stderr == ''
