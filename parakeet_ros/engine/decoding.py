@@ -95,7 +95,7 @@ def search_step(
     transducer: Transducer,
     state: DecoderState,
     max_symbols: int,
-    method: str = 'max_prob',
+    method: str = DEFAULT_OPTIONS.confidence,
     hotwords: HotwordSearch | None = None,
 ) -> None:
     """Look at one frame of every unfinished utterance without a pending token."""
