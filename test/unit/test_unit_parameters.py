@@ -27,15 +27,15 @@ NUMERIC = [s for s in SETTINGS.values() if type(s.default) in (int, float)]
 RANGED = [pytest.param(s, id=s.name) for s in NUMERIC]
 WRONG_TYPE: dict[type, list[Any]] = {
     bool: [1, 'true', None], int: [1.0, True, '1', None], float: [True, '1', None, [1.0]],
-    str: [1, b'x', None]}
+    str: [1, b'x', None], list: ['front', 1, None]}
 
 
 def value_of(parameters: Parameters, name: str) -> Any:
-    """Return a value by its ROS name."""
+    """Return a value by its ROS name, as ROS has it."""
     target: Any = parameters
     for part in name.split('.'):
         target = getattr(target, part)
-    return target
+    return (list(target) or ['']) if isinstance(target, tuple) else target
 
 
 # --- the settings -----------------------------------------------------------------------------
