@@ -26,7 +26,8 @@ FOLDER = DATA / 'transformers' / 'tdt'
 EXAMPLES = range(N_EXAMPLES)
 HOSTILE_VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 1, 2, 7, 999_999, 10**18, -0.5, float('inf'), float('nan'), '', 'x',
-    '../..', '\0', '%s', [], [[]], [1] * 50, ['x'], {}, {'x': {}}, [0, 0, 0, 0, 0], [-1, 0, 1, 2, 3])
+    '../..', '\0', '%s', [], [[]], [1] * 50, ['x'], {}, {'x': {}}, [0, 0, 0, 0, 0],
+    [-1, 0, 1, 2, 3])
 
 
 def damage(content: bytes, rng: random.Random) -> bytes:
