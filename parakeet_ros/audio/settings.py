@@ -41,6 +41,9 @@ class SegmenterConfig:
         0.25, 0.0, 5.0, 'Audio kept after the last speech, in seconds; at most hangover_s.')
     max_utterance_s: float = _setting(
         30.0, 2.0, 120.0, 'Longest utterance, in seconds; longer speech is cut at a quiet point.')
+    max_gap_s: float = _setting(
+        0.5, 0.0, 10.0, 'Longest gap in the stamps that is filled with silence, in seconds; a '
+        'longer one ends the utterance.')
 
     def __post_init__(self) -> None:
         """Refuse values out of range and combinations that contradict each other."""

@@ -1,15 +1,20 @@
 """One microphone: stamped chunks of bytes in, utterances with their times out."""
 from dataclasses import dataclass
 
+import numpy as np
 from parakeet_ros.audio.buffer import Waveform
+from parakeet_ros.audio.condition import Fault, SignalCondition
 from parakeet_ros.audio.pcm import AudioFormat, Bytes, MIX_DOWN, PcmDecoder
 from parakeet_ros.audio.resample import Resampler
 from parakeet_ros.audio.segmenter import Segmenter, Utterance
 from parakeet_ros.audio.settings import SAMPLE_RATE_HZ, SegmenterConfig
-from parakeet_ros.audio.timeline import Timeline
+from parakeet_ros.audio.stamps import StampLine
+from parakeet_ros.audio.timeline import NS_PER_S, Timeline
 
 # Stamps jitter and clocks are slewed; further back than this the recording has been restarted.
 BACKWARD_TOLERANCE_NS = 100_000_000
+# Audio without stamps is timed by its samples; lost messages may make that so late.
+UNSTAMPED_TOLERANCE_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -44,16 +49,22 @@ class StreamStatistics:
     bad_samples: int  # not finite, taken as 0
     clipped_samples: int
     backward_stamps: int
+    unchanged_stamps: int  # the same as the one before
+    gaps: int  # in the stamps, longer than jitter
+    inserted_seconds: float  # of silence, in gaps up to `max_gap_s`
     level_db: float  # of the latest frame, dBFS
     noise_floor_db: float  # dBFS
+    faults: frozenset[Fault]  # what is wrong with the sound now
 
 
 class AudioStream:
     """
     Decode, resample and segment one stream, and keep its times.
 
-    A run of audio with consistent stamps is one stretch of samples from 0 on. A stamp that goes
-    backwards, as when a recording is played in a loop, ends the stretch: what was accepted is
+    A run of audio with consistent stamps is one stretch of samples from 0 on. Where stamps show
+    that audio is missing, silence as loud as the background takes its place, so that times stay
+    right and the noise floor where it is. A longer gap (`max_gap_s`), or a stamp that goes
+    backwards as when a recording is played in a loop, ends the stretch: what was accepted is
     flushed, everything is forgotten, and a new stretch begins with that chunk.
     """
 
@@ -68,7 +79,9 @@ class AudioStream:
         self._decoder = PcmDecoder(audio_format, channel)
         self._resampler = Resampler(audio_format.sample_rate)
         self._segmenter = Segmenter(config)
-        self._chunks = self._samples = self._utterances = self._backward_stamps = 0
+        self._condition = SignalCondition(audio_format.sample_rate)
+        self._chunks = self._samples = self._utterances = 0
+        self._backward_stamps = self._unchanged_stamps = self._gaps = self._inserted_samples = 0
         self.reset()
 
     def reset(self) -> None:
@@ -79,6 +92,8 @@ class AudioStream:
         # In samples as they arrive, so that no rounding of a resampled position adds up.
         self._stamps = Timeline(self._format.sample_rate)
         self._arrivals = Timeline(self._format.sample_rate)
+        self._line = StampLine(self._format.sample_rate)
+        self._noise = np.random.default_rng(0)  # fills gaps, the same in every stretch
         self._stretch_samples = 0
         self._last_stamp_ns: int | None = None
 
@@ -106,25 +121,31 @@ class AudioStream:
             bad_samples=self._decoder.bad_samples,
             clipped_samples=self._decoder.clipped_samples,
             backward_stamps=self._backward_stamps,
+            unchanged_stamps=self._unchanged_stamps,
+            gaps=self._gaps,
+            inserted_seconds=self._inserted_samples / self._format.sample_rate,
             level_db=self._segmenter.level_db,
-            noise_floor_db=self._segmenter.noise_floor_db)
+            noise_floor_db=self._segmenter.noise_floor_db,
+            faults=self._condition.faults)
 
-    def push(self, data: Bytes, stamp_ns: int,
-             arrival_ns: int | None = None) -> list[StreamUtterance]:
+    def push(self, data: Bytes, stamp_ns: int, arrival_ns: int | None = None,
+             stamped: bool = True) -> list[StreamUtterance]:
         """
         Hear one chunk and return the utterances that it ended.
 
-        :param stamp_ns: time of the chunk's first sample.
+        :param stamp_ns: time of the chunk's first sample. A stamp that is the same as the one
+            before says nothing: the samples are counted on from there.
         :param arrival_ns: when the chunk arrived, on a steady clock; by default `stamp_ns`.
+        :param stamped: false if `stamp_ns` is when the chunk arrived because it has no stamp; then
+            it gives the stretch its time, and nothing else is decided by it.
         """
-        ended = self._restart_if_backwards(stamp_ns)
-        # A sample that the last chunk began and this one completes belongs to the last chunk.
-        first_sample = self._stretch_samples + (self._decoder.pending_bytes > 0)
-        self._stamps.anchor(first_sample, stamp_ns)
+        ended = self._bridge(stamp_ns) if stamped else []
+        first_sample = self._next_sample
+        if stamp_ns != self._last_stamp_ns if stamped else self._sets_the_time(stamp_ns):
+            self._stamps.anchor(first_sample, stamp_ns)
+        self._last_stamp_ns = stamp_ns
         self._arrivals.anchor(first_sample, stamp_ns if arrival_ns is None else arrival_ns)
-        waveform = self._decoder.decode(data)
-        self._chunks += 1
-        self._samples += len(waveform)
+        waveform = self._decode(data)
         self._stretch_samples += len(waveform)
         ended += self._stamp(self._segmenter.process(self._resampler.process(waveform)))
         if not self.is_speaking:
@@ -154,15 +175,67 @@ class AudioStream:
         self.reset()
         return ended
 
-    def _restart_if_backwards(self, stamp_ns: int) -> list[StreamUtterance]:
-        """Flush and start anew when the stamps have gone back; remember the stamp."""
-        ended: list[StreamUtterance] = []
+    @property
+    def _next_sample(self) -> int:
+        """Return where the next chunk begins; a sample it completes belongs to the last one."""
+        return self._stretch_samples + (self._decoder.pending_bytes > 0)
+
+    def _decode(self, data: Bytes) -> Waveform:
+        """Decode a chunk, and look at what it holds."""
+        clipped = self._decoder.clipped_samples
+        waveform = self._decoder.decode(data)
+        self._chunks += 1
+        self._samples += len(waveform)
+        clipped = self._decoder.clipped_samples - clipped
+        self._condition.hear(
+            waveform, clipped / max(1, len(waveform) * self._format.channels))
+        return waveform
+
+    def _bridge(self, stamp_ns: int) -> list[StreamUtterance]:
+        """Fill what is missing before a stamp, or end the stretch if that cannot be."""
         last_ns = self._last_stamp_ns
         if last_ns is not None and stamp_ns < last_ns - BACKWARD_TOLERANCE_NS:
             self._backward_stamps += 1
-            ended = self.flush()
-        self._last_stamp_ns = stamp_ns
+            return self._begin_stretch(stamp_ns)
+        if last_ns == stamp_ns:
+            self._unchanged_stamps += 1
+            return []
+        missing_ns = self._line.follow(self._next_sample, stamp_ns)
+        if missing_ns == 0:
+            return []
+        self._gaps += 1
+        if missing_ns > self._segmenter.config.max_gap_s * NS_PER_S:
+            return self._begin_stretch(stamp_ns)
+        self._decoder.reset()  # the other half of a sample is among what is missing
+        n_samples = missing_ns * self._format.sample_rate // NS_PER_S
+        self._inserted_samples += n_samples
+        self._stretch_samples += n_samples
+        self._line.restart(self._stretch_samples, stamp_ns)
+        silence = self._silence(n_samples)
+        return self._stamp(self._segmenter.process(self._resampler.process(silence)))
+
+    def _silence(self, n_samples: int) -> Waveform:
+        """Return noise as loud as the background: true silence would drag the floor down."""
+        rms = 10 ** (self._segmenter.noise_floor_db / 20)
+        # of white noise the resampler keeps only the part below its new Nyquist frequency
+        rms *= max(1.0, self._format.sample_rate / SAMPLE_RATE_HZ) ** 0.5
+        silence: Waveform = self._noise.standard_normal(n_samples, dtype=np.float32)
+        return silence * np.float32(rms)
+
+    def _begin_stretch(self, stamp_ns: int) -> list[StreamUtterance]:
+        """Flush, and take a stamp as the first of a new stretch."""
+        ended = self.flush()
+        self._line.restart(0, stamp_ns)
         return ended
+
+    def _sets_the_time(self, arrival_ns: int) -> bool:
+        """Tell whether a chunk without a stamp is timed by its arrival, not by its samples."""
+        expected_ns = self._line.expected_ns(self._next_sample)
+        if expected_ns is not None and (
+                self.is_speaking or arrival_ns - expected_ns < UNSTAMPED_TOLERANCE_NS):
+            return False
+        self._line.restart(self._next_sample, arrival_ns)
+        return True
 
     def _stamp(self, utterances: list[Utterance]) -> list[StreamUtterance]:
         """Add the times to utterances."""

@@ -1,0 +1,53 @@
+"""Stamps against samples: what is missing between two chunks, and what is only jitter."""
+NS_PER_S = 1_000_000_000
+
+# Drivers that stamp on arrival jitter by 20 ms either way, so two stamps may disagree by 40 ms;
+# a lost chunk of 50 ms is seen at once, shorter ones when they have added up.
+JITTER_NS = 45_000_000
+# Sound cards run up to some 200 ppm fast or slow; the line follows five times that.
+DRIFT_PPM = 1_000
+
+
+class StampLine:
+    """
+    Follow the stamps of one stretch of audio: which time the next sample should have.
+
+    The line advances with the samples and leans slowly towards the stamps. It settles on their
+    median, so that jitter leaves it where it is while the drift of the sound card moves it. It
+    knows no clock but the stamps: the same chunks give the same answers.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        """Start without a stamp; the rate is in Hz."""
+        self._sample_rate = sample_rate
+        self._sample: int | None = None
+        self._time_ns = 0  # of _sample
+
+    def expected_ns(self, sample: int) -> int | None:
+        """Return the time that a sample should have, None before the first stamp."""
+        if self._sample is None:
+            return None
+        return self._time_ns + (sample - self._sample) * NS_PER_S // self._sample_rate
+
+    def restart(self, sample: int, stamp_ns: int) -> None:
+        """Go on from a sample and its time, whatever came before."""
+        self._sample, self._time_ns = sample, stamp_ns
+
+    def follow(self, sample: int, stamp_ns: int) -> int:
+        """
+        Take the stamp of the chunk that begins with `sample`; return how late it is.
+
+        :returns: the time in ns that is missing between the last chunk and this one, 0 where the
+            stamp agrees with the samples or lies before them.
+        """
+        expected_ns = self.expected_ns(sample)
+        if expected_ns is None:
+            self.restart(sample, stamp_ns)
+            return 0
+        late_ns = stamp_ns - expected_ns
+        if abs(late_ns) > JITTER_NS:
+            self.restart(sample, stamp_ns)
+            return max(0, late_ns)
+        lean_ns = (expected_ns - self._time_ns) * DRIFT_PPM // 1_000_000
+        self.restart(sample, expected_ns + min(max(late_ns, -lean_ns), lean_ns))
+        return 0

@@ -1,0 +1,135 @@
+"""Chunks that are lost on the way, and stamps that say nothing."""
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+from parakeet_ros.audio import AudioFormat, AudioStream, SegmenterConfig
+import pytest
+
+RATE, CHUNK_S = 16_000, 0.02
+BASE_NS = 1_700_000_000_000_000_000
+SPEECH_S = [(1.0, 2.0), (4.0, 5.0)]
+LENGTH_S = 7.0
+
+
+def recording():
+    """Return float32 `[n]`: noise at -50 dBFS with two bursts of a loud one."""
+    rng = np.random.default_rng(5)
+    waveform = 10 ** (-50 / 20) * rng.standard_normal(round(LENGTH_S * RATE))
+    for start_s, end_s in SPEECH_S:
+        waveform[round(start_s * RATE):round(end_s * RATE)] *= 100
+    return waveform.astype(np.float32)
+
+
+def chunks(rate=RATE):
+    """Yield the recording as S16LE in chunks of 20 ms, each with its time in s."""
+    waveform = np.repeat(recording(), rate // RATE)
+    step = round(CHUNK_S * rate)
+    for index, begin in enumerate(range(0, len(waveform), step)):
+        samples = (waveform[begin:begin + step] * 32767).astype('<i2')
+        yield index * CHUNK_S, samples.tobytes()
+
+
+def play(stream, lost_s=(0.0, 0.0), rate=RATE, stamp_of=lambda time_s: round(time_s * 1e9),
+         **options):
+    """Push what is not lost; return the utterances."""
+    found = []
+    for time_s, data in chunks(rate):
+        if not lost_s[0] <= time_s < lost_s[1] - 1e-9:
+            found += stream.push(data, BASE_NS + stamp_of(time_s), **options)
+    return found + stream.flush()
+
+
+def speech_s(utterances):
+    """Return when the speech of utterances begins and ends."""
+    return [((u.speech_start_ns - BASE_NS) / 1e9, (u.speech_end_ns - BASE_NS) / 1e9)
+            for u in utterances]
+
+
+def stream_of(rate=RATE, **config):
+    """Return a stream of S16LE mono."""
+    return AudioStream(AudioFormat(rate, 1, 'S16LE'), config=SegmenterConfig(**config))
+
+
+@pytest.mark.parametrize('rate', [16_000, 48_000])
+@pytest.mark.parametrize('lost_s', [(0.5, 0.6), (1.4, 1.6), (1.9, 2.3), (2.9, 3.4)])
+def test_times_stay_right_and_words_together_over_a_gap(rate, lost_s):
+    stream = stream_of(rate)
+    found = play(stream, lost_s, rate)
+    expected = [(start, min(end, lost_s[0]) if end < lost_s[1] else end)
+                for start, end in SPEECH_S]
+    assert speech_s(found) == pytest.approx(np.array(expected), abs=0.05)
+    assert [u.utterance.end_reason for u in found] == ['pause', 'pause']
+    assert stream.statistics.gaps == 1
+    assert stream.statistics.inserted_seconds == pytest.approx(lost_s[1] - lost_s[0], abs=0.001)
+    for u in found:  # every sample of an utterance has the time that its stamps say
+        assert len(u.waveform) / RATE == pytest.approx((u.end_ns - u.start_ns) / 1e9, abs=0.001)
+
+
+def test_a_gap_is_filled_as_loud_as_the_background_so_that_it_starts_no_speech():
+    stream = stream_of()
+    for index, (time_s, data) in enumerate(chunks()):
+        if time_s < 1 and index % 10 < 6:  # 40 % lost, 80 ms at a time
+            assert stream.push(data, BASE_NS + round(time_s * 1e9)) == []
+    assert stream.statistics.gaps == 4
+    assert not stream.is_speaking
+    assert stream.statistics.noise_floor_db == pytest.approx(-50, abs=2)
+
+
+@pytest.mark.parametrize(('max_gap_s', 'lost_s', 'inserted_s'), [
+    (0.5, (1.5, 2.1), 0.0), (0.0, (1.5, 1.6), 0.0), (0.7, (1.5, 2.1), 0.6)])
+def test_a_gap_beyond_the_limit_ends_the_utterance_where_the_audio_ends(
+        max_gap_s, lost_s, inserted_s):
+    stream = stream_of(max_gap_s=max_gap_s)
+    found = play(stream, lost_s)
+    assert stream.statistics.gaps == 1
+    assert stream.statistics.inserted_seconds == pytest.approx(inserted_s, abs=0.001)
+    assert found[0].utterance.end_reason == ('pause' if inserted_s else 'flush')
+    if not inserted_s:
+        assert (found[0].end_ns - BASE_NS) / 1e9 == pytest.approx(1.5, abs=0.001)
+    assert speech_s(found)[-1] == pytest.approx(SPEECH_S[1], abs=0.03)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_jittery_stamps_move_no_sample(random):
+    stream, expected = stream_of(), play(stream_of())
+    found = play(stream, stamp_of=lambda s: round(s * 1e9) + random.randint(-20, 20) * 10**6)
+    assert (stream.statistics.gaps, stream.statistics.backward_stamps) == (0, 0)
+    assert len(found) == 2
+    for u, steady in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(u.waveform, steady.waveform)
+        assert abs(u.start_ns - steady.start_ns) <= 40_000_000
+
+
+@pytest.mark.parametrize('constant', [0, 123])
+def test_stamps_that_stand_still_are_counted_on_in_samples(constant):
+    stream = stream_of()
+    found = play(stream, stamp_of=lambda s: constant)
+    assert speech_s(found) == pytest.approx(np.array(SPEECH_S), abs=0.03)
+    assert stream.statistics.gaps == 0
+    assert stream.statistics.unchanged_stamps == stream.statistics.chunks - 1
+
+
+def test_audio_without_stamps_is_timed_by_its_samples_from_its_first_arrival():
+    # it comes at ten times its speed, then in a burst; only the first arrival counts
+    stream = stream_of()
+    found = play(stream, stamp_of=lambda s: 5_000_000 + round(min(s, 3) * 1e8), stamped=False)
+    assert speech_s(found) == pytest.approx(np.array(SPEECH_S) + 0.005, abs=0.03)
+    assert (stream.statistics.gaps, stream.statistics.backward_stamps) == (0, 0)
+
+
+def test_audio_without_stamps_catches_up_with_its_arrivals_between_utterances():
+    stream = stream_of()
+    found = play(stream, (2.6, 3.9), stamped=False)
+    assert speech_s(found) == pytest.approx(np.array(SPEECH_S), abs=0.03)
+    assert stream.statistics.gaps == 0
+
+
+def test_half_a_sample_before_a_gap_is_not_joined_to_what_follows():
+    stream = AudioStream(AudioFormat(RATE, 1, 'S16LE'))
+    stream.push(b'\0\0' * 3199 + b'\x11', BASE_NS)
+    stream.push(b'\0\x40\0\xc0' * 1600, BASE_NS + 400_000_000)
+    found = stream.push(b'\0\0' * 16_000, BASE_NS + 600_000_000)
+    assert len(found) == 1
+    loud = found[0].waveform[np.abs(found[0].waveform) > 0.1]
+    np.testing.assert_array_equal(loud, np.tile(np.float32([0.5, -0.5]), 1600))
