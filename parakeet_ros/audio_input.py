@@ -1,67 +1,96 @@
 """
 The audio topic: finds out its type, reliability and format, and hands on raw PCM.
 
-Two types can come: `AudioDataStamped` and `AudioData`. A topic has one of them, so the node
-subscribes to the one that is published, and looks again while it runs.
+A topic has one of several types, so the node subscribes to the one that is published, and looks
+again while it runs.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 import time
 from typing import Any
 
-from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
 from parakeet_ros.audio import AudioFormat, AudioFormatError
-from parakeet_ros.audio.sniff import coding_of
-from parakeet_ros.conversions import coded_audio_message, format_from_info, time_to_ns
+from parakeet_ros.audio_formats import FormatFinder
+from parakeet_ros.audio_messages import Chunk, INFO_TYPE, TYPES, unpack
+from parakeet_ros.audio_topics import (
+    choose_reliability,
+    choose_type,
+    crowd_complaint,
+    info_topic,
+    qos_complaint,
+    silence_reason,
+    type_complaint,
+)
 from parakeet_ros.diagnostics import AUDIO_INPUT, ERROR, Problems, WARN
+from parakeet_ros.talker import Talker, Verdict
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile
 
-TYPES = {
-    'audio_common_msgs/msg/AudioDataStamped': AudioDataStamped,
-    'audio_common_msgs/msg/AudioData': AudioData,
-}
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
 QUEUE_DEPTH = 100  # messages; 2 s of 20 ms chunks while the executor is in a transition
 WATCH_PERIOD_S = 0.5
 HELD_BYTES = 1 << 20  # audio kept while audio_info is announced but has not come
-SNIFFED_MESSAGES = 10  # the first ones of a stream are searched for coded audio
+PROBLEMS = ('audio type', 'audio QoS', 'audio publishers', 'audio format', 'audio info')
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A chunk and its times."""
+
+    chunk: Chunk
+    sent_ns: int  # clock of the publisher's machine
+    stamp_ns: int  # node clock where the chunk has no stamp
+    arrival_ns: int  # steady clock
 
 
 class AudioInput:
     """
     Subscribe to `audio` and `audio_info`, and report what is wrong with them.
 
-    :param fallback: the format of audio that no audio_info describes.
+    :param fallback: the format of audio that nothing describes.
     :param on_audio: called in the executor thread with each message's format, its bytes, the
-        stamp of its first sample and its arrival on the steady clock, both in ns.
+        stamp of its first sample, its arrival on the steady clock, both in ns, and whether the
+        stamp is the publisher's (else it is the arrival on the node's clock).
     :param problems: told what is wrong and when it is mended.
+    :param prefix: of the topics: `front` for `front/audio`.
+    :param on_break: called when what follows does not continue what came before.
     """
 
     def __init__(self, node: Node, fallback: AudioFormat,
-                 on_audio: Callable[[AudioFormat, memoryview, int, int], None],
-                 problems: Problems, prefix: str = '') -> None:
+                 on_audio: Callable[[AudioFormat, memoryview, int, int, bool], None],
+                 problems: Problems, prefix: str = '',
+                 on_break: Callable[[], None] = lambda: None) -> None:
         self._node = node
-        self._fallback = fallback
         self._on_audio = on_audio
+        self._on_break = on_break
         self._problems = problems
-        self._info: AudioInfo | None = None
-        self._waits_for_info = True  # where it is announced, until it is given up
-        self._held: list[tuple[memoryview, int, int]] = []
-        self._sniffed = 0
+        self._formats = FormatFinder(fallback)
+        self._talker = Talker()
+        self._is_crowded = False
+        self._waits_for_info = INFO_TYPE is not None  # where it is announced, until given up
+        self._held: list[Arrival] = []
         self._subscription: Any = None
-        self._subscribed_as: tuple[str, ReliabilityPolicy] | None = None
+        self._qos: QoSProfile | None = None
         self.topic = node.resolve_topic_name(f'{prefix}/audio' if prefix else 'audio')
+        self.type_name = next(iter(TYPES))  # that is subscribed to
+        self.publishers = 0  # of that type
         self.messages = 0
-        self.refused = 0  # messages that could not be read
+        self.refused = 0  # messages that could not be read, or came from one publisher too many
         self._last_arrival_ns = time.monotonic_ns()
         self._info_topic = info_topic(node, prefix)
         self._info_subscriptions = [
             node.create_subscription(
-                AudioInfo, self._info_topic, self._on_info,
+                INFO_TYPE, self._info_topic, self._on_info,
                 QoSProfile(depth=1, durability=durability))
             # a latched message needs the one, a publisher that does not latch the other
-            for durability in (DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE)]
+            for durability in (DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE)
+            if INFO_TYPE is not None]
         self._watch()
         self._timer = node.create_timer(
             WATCH_PERIOD_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -71,10 +100,9 @@ class AudioInput:
         """Return the seconds since the last message, or since the start."""
         return (time.monotonic_ns() - self._last_arrival_ns) / 1e9
 
-    @property
-    def type_name(self) -> str:
-        """Return the type that is subscribed to."""
-        return self._subscribed_as[0]
+    def silence_reason(self) -> str:
+        """Say why no message may be coming."""
+        return silence_reason(self._node, self.topic)
 
     def close(self) -> None:
         """Unsubscribe; audio that still waits for its audio_info is handed on first."""
@@ -82,101 +110,117 @@ class AudioInput:
         self._node.destroy_timer(self._timer)
         for subscription in (self._subscription, *self._info_subscriptions):
             self._node.destroy_subscription(subscription)
-        self._problems.clear('audio type', 'audio format', 'audio info')
+        self._problems.clear(*PROBLEMS)
+
+    # --- who publishes -------------------------------------------------------------------------
 
     def _watch(self) -> None:
         """Subscribe as the publishers publish; say so if that cannot be done."""
         publishers = self._node.get_publishers_info_by_topic(self.topic)
         types = {p.topic_type for p in publishers}
-        readable = types & TYPES.keys()
-        if types and not readable:
-            self._problems.report(
-                'audio type', AUDIO_INPUT, ERROR,
-                f'{self.topic} has type {", ".join(sorted(types))}; publish one of '
-                f'{", ".join(TYPES)}, or remap audio to a topic of that type.')
-        elif len(types) > 1:
-            self._problems.report(
-                'audio type', AUDIO_INPUT, WARN,
-                f'{self.topic} is published with several types, {", ".join(sorted(types))}; '
-                f'only one of them is heard.')
-        else:
-            self._problems.clear('audio type')
-        current = self._subscribed_as[0] if self._subscribed_as else next(iter(TYPES))
-        wanted = current if current in readable or not readable else sorted(readable)[0]
-        # best effort receives from every publisher, reliable loses nothing
-        best_effort = any(p.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
-                          for p in publishers if p.topic_type == wanted)
-        self._subscribe(wanted, ReliabilityPolicy.BEST_EFFORT if best_effort
-                        else ReliabilityPolicy.RELIABLE)
+        type_name = choose_type(types, self.type_name)
+        readable = [p for p in publishers if p.topic_type == type_name]
+        self.publishers = len(readable)
+        qos = QoSProfile(depth=QUEUE_DEPTH, reliability=choose_reliability(readable))
+        if self._qos is None or (type_name, qos.reliability) != (
+                self.type_name, self._qos.reliability):
+            self._subscribe(type_name, qos)
+        self._report('audio type', type_complaint(self.topic, types, type_name),
+                     WARN if readable else ERROR)
+        self._report('audio QoS', qos_complaint(self.topic, readable, qos))
+        if len(readable) <= 1 and self._is_crowded:
+            self._talker.settle()
+            self._is_crowded = False
+            self._problems.clear('audio publishers')
 
-    def _subscribe(self, type_name: str, reliability: ReliabilityPolicy) -> None:
-        if (type_name, reliability) == self._subscribed_as:
-            return
+    def _report(self, key: str, complaint: str | None, level: bytes = ERROR) -> None:
+        """Report a problem, or clear it where there is none."""
+        if complaint is None:
+            self._problems.clear(key)
+        else:
+            self._problems.report(key, AUDIO_INPUT, level, complaint)
+
+    def _subscribe(self, type_name: str, qos: QoSProfile) -> None:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
         self._subscription = self._node.create_subscription(
-            TYPES[type_name], self.topic, self._on_message,
-            QoSProfile(depth=QUEUE_DEPTH, reliability=reliability))
-        self._subscribed_as = (type_name, reliability)
+            TYPES[type_name], self.topic, self._on_message, qos,
+            # the default logs a warning, and _watch adapts to the publisher or says more
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda event: None))
+        self.type_name, self._qos = type_name, qos
         self._node.get_logger().info(
-            f'Listening to {self.topic} as {type_name}, {reliability.name.lower()}.')
+            f'Listening to {self.topic} as {type_name}, {qos.reliability.name.lower()}.')
 
-    def _on_info(self, info: AudioInfo) -> None:
-        if info != self._info:
-            self._info = info
-            self._sniffed = 0
+    def _judge(self, publisher: bytes | None) -> bool:
+        """Return whether a message is heard, or is one of several publishers', and say so."""
+        if publisher is not None:
+            verdict = self._talker.judge(publisher)
+        else:  # Humble does not tell whose it is, so all that are listed count
+            verdict = Verdict.REFUSED if self.publishers > 1 else Verdict.SAME
+        is_crowded = verdict is Verdict.REFUSED
+        if verdict is Verdict.NEW or is_crowded and not self._is_crowded:
+            self._on_break()
+        if is_crowded != self._is_crowded:
+            self._is_crowded = is_crowded
+            self._report('audio publishers', crowd_complaint(
+                self.topic, self._node.get_publishers_info_by_topic(self.topic))
+                if is_crowded else None)
+        return not is_crowded
+
+    # --- what they send ------------------------------------------------------------------------
+
+    def _on_info(self, info: Any, message_info: dict[str, Any]) -> None:
+        if self._formats.announce(info, message_info.get('source_timestamp', 0)):
             self._problems.clear('audio info')
         self._hand_on_held()
 
-    def _on_message(self, message: AudioData | AudioDataStamped) -> None:
+    def _on_message(self, message: Any, message_info: dict[str, Any]) -> None:
         self._last_arrival_ns = arrival_ns = time.monotonic_ns()
         self.messages += 1
-        stamp_ns, data = 0, message
-        if isinstance(message, AudioDataStamped):
-            stamp_ns, data = time_to_ns(message.header.stamp), message.audio
-        if stamp_ns == 0:
-            stamp_ns = self._node.get_clock().now().nanoseconds
-        self._held.append((memoryview(data.data), stamp_ns, arrival_ns))
-        if (self._info is None and self._waits_for_info
-                and self._node.count_publishers(self._info_topic) > 0):
-            if sum(len(chunk) for chunk, _, _ in self._held) < HELD_BYTES:
-                return
-            self._waits_for_info = False
-            self._problems.report(
-                'audio info', AUDIO_INPUT, WARN,
-                f'{self._info_topic} has a publisher but no message came; the format is taken '
-                'from the parameters sample_rate, channels and sample_format.')
-        self._hand_on_held()
+        gid = message_info.get('publisher_gid')
+        if not self._judge(gid['data'] if gid else None):
+            self.refused += 1 + len(self._held)
+            self._held = []
+            return
+        try:
+            chunk = unpack(message)
+        except AudioFormatError as error:
+            self._refuse(error)
+            return
+        stamp_ns = chunk.stamp_ns or self._node.get_clock().now().nanoseconds
+        self._held.append(Arrival(
+            chunk, message_info.get('source_timestamp', 0), stamp_ns, arrival_ns))
+        if not self._must_wait():
+            self._hand_on_held()
+
+    def _must_wait(self) -> bool:
+        """Tell whether an audio_info is announced that may still come in time."""
+        if (self._formats.has_info or not self._waits_for_info
+                or self._node.count_publishers(self._info_topic) == 0):
+            return False
+        if sum(len(arrival.chunk.data) for arrival in self._held) < HELD_BYTES:
+            return True
+        self._waits_for_info = False
+        self._problems.report(
+            'audio info', AUDIO_INPUT, WARN,
+            f'{self._info_topic} has a publisher but no message came; the format is taken '
+            'from the parameters sample_rate, channels and sample_format.')
+        return False
 
     def _hand_on_held(self) -> None:
         held, self._held = self._held, []
-        for data, stamp_ns, arrival_ns in held:
+        for arrival in held:
+            chunk = arrival.chunk
             try:
-                audio_format = self._format(data)
-                self._on_audio(audio_format, data, stamp_ns, arrival_ns)
+                audio_format = self._formats.format_of(chunk, arrival.sent_ns)
+                self._on_audio(audio_format, chunk.data, arrival.stamp_ns, arrival.arrival_ns,
+                               chunk.stamp_ns != 0)
             except AudioFormatError as error:
-                self.refused += 1
-                self._problems.report(
-                    'audio format', AUDIO_INPUT, ERROR, f'{self.topic} cannot be read: {error}.')
+                self._refuse(error)
             else:
                 self._problems.clear('audio format')
 
-    def _format(self, data: memoryview) -> AudioFormat:
-        if self._info is not None:
-            return format_from_info(self._info)
-        if self._sniffed < SNIFFED_MESSAGES:
-            self._sniffed += 1
-            coding = coding_of(data)
-            if coding is not None:
-                self._sniffed = 0
-                raise AudioFormatError(coded_audio_message(coding))
-        return self._fallback
-
-
-def info_topic(node: Node, prefix: str = '') -> str:
-    """Return where audio_info is expected: beside the audio topic, unless it is remapped."""
-    audio, info = (f'{prefix}/{n}' if prefix else n for n in ('audio', 'audio_info'))
-    resolved = node.resolve_topic_name(info)
-    if resolved != node.resolve_topic_name(info, only_expand=True):
-        return resolved
-    return node.resolve_topic_name(audio).rpartition('/')[0] + '/audio_info'
+    def _refuse(self, error: AudioFormatError) -> None:
+        self.refused += 1
+        self._problems.report(
+            'audio format', AUDIO_INPUT, ERROR, f'{self.topic} cannot be read: {error}.')

@@ -4,12 +4,24 @@ import json
 from typing import Any
 
 from builtin_interfaces.msg import Time
+import numpy as np
 from parakeet_ros.audio import AudioFormat, AudioFormatError
 from parakeet_ros.recognizer import Partial, Result
 
 NS_PER_S = 1_000_000_000
 RESULT_SCHEMA = 1
 PCM_CODINGS = ('', 'wave', 'raw', 'pcm')  # audio_capture writes 'wave' for headerless PCM
+
+
+# audio_common_msgs/AudioInfo of mgonzs13/audio_common: PortAudio's number of a format -> our name
+# of it, the array that holds the samples, and their type
+TYPED_SAMPLES = {
+    1: ('F32LE', 'float32_data', '<f4'),
+    2: ('S32LE', 'int32_data', '<i4'),
+    8: ('S16LE', 'int16_data', '<i2'),
+    16: ('S8', 'int8_data', 'i1'),
+    32: ('U8', 'uint8_data', 'u1'),
+}
 
 
 def time_to_ns(stamp: Time) -> int:
@@ -32,6 +44,28 @@ def format_from_info(info: Any) -> AudioFormat:
     if coding not in PCM_CODINGS:
         raise AudioFormatError(coded_audio_message(coding))
     return AudioFormat(info.sample_rate, info.channels, info.sample_format)
+
+
+def typed_samples(audio: Any) -> tuple[AudioFormat, memoryview]:
+    """
+    Read `audio_common_msgs/Audio` of mgonzs13/audio_common: its format and its samples as bytes.
+
+    :raises AudioFormatError: if the format is not known, or the samples are in another array than
+        the one that it names.
+    """
+    info, data = audio.info, audio.audio_data
+    if info.format not in TYPED_SAMPLES:
+        known = ', '.join(f'{number} ({name})' for number, (name, _, _) in TYPED_SAMPLES.items())
+        raise AudioFormatError(f'sample format {info.format} is not supported: publish {known}')
+    name, field, dtype = TYPED_SAMPLES[info.format]
+    audio_format = AudioFormat(info.rate, info.channels, name)
+    samples = np.asarray(getattr(data, field), dtype)
+    filled = [other for _, other, _ in TYPED_SAMPLES.values() if len(getattr(data, other))]
+    if filled and field not in filled:
+        raise AudioFormatError(
+            f'the format says {field} and the samples are in {", ".join(filled)}: let the '
+            'publisher set info.format to what it sends')
+    return audio_format, memoryview(samples).cast('B') if len(samples) else memoryview(b'')
 
 
 def coded_audio_message(coding: str) -> str:

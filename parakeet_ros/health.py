@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from parakeet_ros.audio_health import audio_input_values, look_for_audio_problems
 from parakeet_ros.counters import Counters
 from parakeet_ros.diagnostics import AUDIO_INPUT, diagnostic_name, RECOGNIZER, status, WARN, worst
-from parakeet_ros.microphone import Microphone
 from rclpy.clock import Clock, ClockType
 
 PERIOD_S = 1.0
@@ -34,28 +34,15 @@ class HealthReport:
         array = DiagnosticArray()
         array.header.stamp = node.get_clock().now().to_msg()
         for microphone in node.microphones:
-            self._look_for_silence(microphone)
+            look_for_audio_problems(microphone, node.config.stale_audio_s)
             array.status.append(self._status(
                 microphone.name, AUDIO_INPUT, worst([microphone.problems], AUDIO_INPUT, state),
-                self._audio_input_values(microphone)))
+                audio_input_values(microphone)))
         everyone = [node.problems, *(m.problems for m in node.microphones)]
         array.status.append(self._status(
             '', RECOGNIZER, worst(everyone, RECOGNIZER, state),
             self._recognizer_values(counters)))
         self._publisher.publish(array)
-
-    def _look_for_silence(self, microphone: Microphone) -> None:
-        audio_input, problems = microphone.input, microphone.problems
-        limit_s = self._node.config.stale_audio_s
-        if audio_input is None or audio_input.age_s < limit_s:
-            problems.clear('stale audio')
-            return
-        problems.report(
-            'stale audio', AUDIO_INPUT, WARN,
-            f'No audio on {audio_input.topic} for more than {limit_s:g} s: ' + (
-                'its publisher is there but sends nothing that is received.'
-                if self._node.count_publishers(audio_input.topic)
-                else 'it has no publisher; start one, or remap audio.'))
 
     def _look_for_problems(self, counters: Counters) -> None:
         problems, dropped_ns = self._node.problems, counters.last_drop_ns
@@ -77,34 +64,6 @@ class HealthReport:
         return status(
             diagnostic_name(self._node, microphone, task), *verdict, self._node.config.device,
             {'state': self._node.current_state_label, **values})
-
-    def _audio_input_values(self, microphone: Microphone) -> dict[str, Any]:
-        audio_input, stream = microphone.input, microphone.recognizer.stream
-        values: dict[str, Any] = {'ignored s': microphone.gate.ignored_s}
-        if audio_input is not None:
-            values.update({
-                'topic': audio_input.topic,
-                'type': audio_input.type_name,
-                'publishers': self._node.count_publishers(audio_input.topic),
-                'messages': audio_input.messages,
-                'refused messages': audio_input.refused,
-                'age s': audio_input.age_s,
-            })
-        if stream is not None:
-            audio_format, statistics = stream.audio_format, stream.statistics
-            values.update({
-                'sample rate Hz': audio_format.sample_rate,
-                'channels': audio_format.channels,
-                'sample format': audio_format.sample_format,
-                'audio s': statistics.seconds,
-                'utterances': microphone.recognizer.counters.utterances,
-                'level dBFS': statistics.level_db,
-                'noise floor dBFS': statistics.noise_floor_db,
-                'backward stamps': statistics.backward_stamps,
-                'bad samples': statistics.bad_samples,
-                'clipped samples': statistics.clipped_samples,
-            })
-        return values
 
     def _recognizer_values(self, counters: Counters) -> dict[str, Any]:
         engine, worker = self._node.engine, self._node.worker

@@ -40,7 +40,7 @@ class Microphone:
     def activate(self) -> None:
         """Subscribe."""
         self.input = AudioInput(self._node, self._audio_format, self._on_audio, self.problems,
-                                prefix=self.name)
+                                self.name, on_break=self.end_stream)
         self.outputs.publish_is_speaking(False)
 
     def unsubscribe(self) -> None:
@@ -99,8 +99,8 @@ class Microphone:
         self.outputs.publish_is_speaking(self.recognizer.is_speaking)
 
     def _on_audio(self, audio_format: AudioFormat, data: memoryview, stamp_ns: int,
-                  arrival_ns: int) -> None:
+                  arrival_ns: int, stamped: bool) -> None:
         self._quiet_ticks = 0
         if self.gate.passes(audio_format.duration_s(len(data))):
-            self.recognizer.push(audio_format, data, stamp_ns, arrival_ns)
+            self.recognizer.push(audio_format, data, stamp_ns, arrival_ns, stamped)
             self.publish()

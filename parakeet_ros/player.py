@@ -15,7 +15,7 @@ import time
 from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
 import numpy as np
 from numpy.typing import NDArray
-from parakeet_ros.audio_input import info_topic
+from parakeet_ros.audio_topics import info_topic
 from parakeet_ros.conversions import ns_to_time
 from parakeet_ros.recording import read_audio
 import rclpy

@@ -123,19 +123,20 @@ class Recognizer:
             self._stream.set_config(config)
 
     def push(self, audio_format: AudioFormat, data: memoryview, stamp_ns: int,
-             arrival_ns: int) -> None:
+             arrival_ns: int, stamped: bool = True) -> None:
         """
         Take a chunk of the stream.
 
         :param stamp_ns: audio time of its first sample.
         :param arrival_ns: steady clock, for the latency only.
+        :param stamped: false if `stamp_ns` is only when it arrived; see `AudioStream.push`.
         :raises AudioFormatError: if the format has no such channel.
         """
         if self._stream is None or self._stream.audio_format != audio_format:
             stream = AudioStream(audio_format, self._channel, self._config)
             self.flush()
             self._stream = stream
-        self._end(self._stream.push(data, stamp_ns, arrival_ns))
+        self._end(self._stream.push(data, stamp_ns, arrival_ns, stamped))
         self._think_ahead(self._stream)
 
     def flush(self) -> None:

@@ -1,5 +1,6 @@
 """One microphone: stamped chunks of bytes in, utterances with their times out."""
 from dataclasses import dataclass
+import math
 
 import numpy as np
 from parakeet_ros.audio.buffer import Waveform
@@ -49,8 +50,9 @@ class StreamStatistics:
     bad_samples: int  # not finite, taken as 0
     clipped_samples: int
     backward_stamps: int
-    unchanged_stamps: int  # the same as the one before
+    still_stamps: int  # how many of the latest are the same as the one before
     gaps: int  # in the stamps, longer than jitter
+    seconds_since_gap: float  # of audio; infinite if there was none
     inserted_seconds: float  # of silence, in gaps up to `max_gap_s`
     level_db: float  # of the latest frame, dBFS
     noise_floor_db: float  # dBFS
@@ -81,7 +83,8 @@ class AudioStream:
         self._segmenter = Segmenter(config)
         self._condition = SignalCondition(audio_format.sample_rate)
         self._chunks = self._samples = self._utterances = 0
-        self._backward_stamps = self._unchanged_stamps = self._gaps = self._inserted_samples = 0
+        self._backward_stamps = self._still_stamps = self._gaps = self._inserted_samples = 0
+        self._gap_sample = -math.inf  # how much had been heard at the latest gap
         self.reset()
 
     def reset(self) -> None:
@@ -121,8 +124,9 @@ class AudioStream:
             bad_samples=self._decoder.bad_samples,
             clipped_samples=self._decoder.clipped_samples,
             backward_stamps=self._backward_stamps,
-            unchanged_stamps=self._unchanged_stamps,
+            still_stamps=self._still_stamps,
             gaps=self._gaps,
+            seconds_since_gap=(self._samples - self._gap_sample) / self._format.sample_rate,
             inserted_seconds=self._inserted_samples / self._format.sample_rate,
             level_db=self._segmenter.level_db,
             noise_floor_db=self._segmenter.noise_floor_db,
@@ -198,12 +202,14 @@ class AudioStream:
             self._backward_stamps += 1
             return self._begin_stretch(stamp_ns)
         if last_ns == stamp_ns:
-            self._unchanged_stamps += 1
+            self._still_stamps += 1
             return []
+        self._still_stamps = 0
         missing_ns = self._line.follow(self._next_sample, stamp_ns)
         if missing_ns == 0:
             return []
         self._gaps += 1
+        self._gap_sample = self._samples
         if missing_ns > self._segmenter.config.max_gap_s * NS_PER_S:
             return self._begin_stretch(stamp_ns)
         self._decoder.reset()  # the other half of a sample is among what is missing
@@ -220,7 +226,8 @@ class AudioStream:
         # of white noise the resampler keeps only the part below its new Nyquist frequency
         rms *= max(1.0, self._format.sample_rate / SAMPLE_RATE_HZ) ** 0.5
         silence: Waveform = self._noise.standard_normal(n_samples, dtype=np.float32)
-        return silence * np.float32(rms)
+        silence *= np.float32(rms)
+        return silence
 
     def _begin_stretch(self, stamp_ns: int) -> list[StreamUtterance]:
         """Flush, and take a stamp as the first of a new stretch."""

@@ -60,6 +60,7 @@ def test_times_stay_right_and_words_together_over_a_gap(rate, lost_s):
     assert speech_s(found) == pytest.approx(np.array(expected), abs=0.05)
     assert [u.utterance.end_reason for u in found] == ['pause', 'pause']
     assert stream.statistics.gaps == 1
+    assert stream.statistics.seconds_since_gap == pytest.approx(LENGTH_S - lost_s[1])
     assert stream.statistics.inserted_seconds == pytest.approx(lost_s[1] - lost_s[0], abs=0.001)
     for u in found:  # every sample of an utterance has the time that its stamps say
         assert len(u.waveform) / RATE == pytest.approx((u.end_ns - u.start_ns) / 1e9, abs=0.001)
@@ -106,8 +107,8 @@ def test_stamps_that_stand_still_are_counted_on_in_samples(constant):
     stream = stream_of()
     found = play(stream, stamp_of=lambda s: constant)
     assert speech_s(found) == pytest.approx(np.array(SPEECH_S), abs=0.03)
-    assert stream.statistics.gaps == 0
-    assert stream.statistics.unchanged_stamps == stream.statistics.chunks - 1
+    assert (stream.statistics.gaps, stream.statistics.seconds_since_gap) == (0, float('inf'))
+    assert stream.statistics.still_stamps == stream.statistics.chunks - 1
 
 
 def test_audio_without_stamps_is_timed_by_its_samples_from_its_first_arrival():

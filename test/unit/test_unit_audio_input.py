@@ -6,9 +6,10 @@ from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
 from local_ros import LocalRos
 import numpy as np
 from parakeet_ros.audio import AudioFormat
-from parakeet_ros.audio_input import AudioInput, HELD_BYTES, info_topic
+from parakeet_ros.audio_input import AudioInput, HELD_BYTES
+from parakeet_ros.audio_topics import info_topic
 from parakeet_ros.conversions import ns_to_time
-from parakeet_ros.diagnostics import AUDIO_INPUT, ERROR, OK, Problems
+from parakeet_ros.diagnostics import AUDIO_INPUT, ERROR, OK, Problems, worst
 import pytest
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -33,7 +34,7 @@ class Ears:
         self.input = AudioInput(self.node, FALLBACK, self._on_audio, self.problems)
 
     def _on_audio(self, audio_format: AudioFormat, data: memoryview, stamp_ns: int,
-                  arrival_ns: int) -> None:
+                  arrival_ns: int, stamped: bool) -> None:
         self.heard.append((audio_format, bytes(data), stamp_ns))
 
     def publisher(self, kind: type = AudioDataStamped,
@@ -49,7 +50,7 @@ class Ears:
 
     def complaint(self) -> tuple[bytes, str]:
         """Return the level and the messages of what is wrong."""
-        return self.problems.worst(AUDIO_INPUT, 'fine')
+        return worst([self.problems], AUDIO_INPUT, 'fine')
 
 
 def stamped(data: bytes, stamp_ns: int = 10**9) -> AudioDataStamped:
