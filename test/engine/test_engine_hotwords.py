@@ -23,11 +23,10 @@ MISHEARD = [
 ]
 # Words of its vocabulary that occur in no held-out clip.
 ABSENT = (
-    'ahead all alpha apple arm around ball bathroom battery boxes cancel charge charging clean '
-    'cube delta doors elevator emergency enter fan faster floor follow following hallway hello '
-    'here hey hold increase kitchen light load lobby lower mapping meeting microphone off paper '
-    'pause person pick picture push raise release reset resume save say scan set show sleep '
-    'speaker switch take thank under undock wake waypoint'
+    'ahead all apple arm around ball bathroom battery boxes cancel charge charging clean cube '
+    'delta doors elevator emergency enter fan faster floor follow following hallway hello here '
+    'hey hold increase kitchen light load lobby lower mapping meeting microphone pause person '
+    'pick picture push raise release reset resume save say scan'
 ).split()
 
 
@@ -229,19 +228,25 @@ def percent(clips, heard) -> float:
 
 def test_misheard_words_get_right_and_nothing_gets_worse(builtin, heldout):
     before = texts(builtin, heldout)
-    after = texts(builtin, heldout, MISHEARD)
+    after = texts(builtin, heldout, [(phrase, 3.0) for phrase in MISHEARD])
     for old, new, (_, said) in zip(before, after, heldout, strict=True):
         assert new == old or jiwer.wer(said, new) < jiwer.wer(said, old), (said, old, new)
-    assert 'where is the table' in before and 'where is the tool' in after
     mended = [phrase for phrase in MISHEARD
               if sum(phrase in t for t in after) > sum(phrase in t for t in before)]
     assert len(mended) >= 5, mended
     assert percent(heldout, after) <= percent(heldout, before) - 1.5
 
 
+def test_the_default_weight_is_enough_for_a_word_that_is_nearly_right(builtin, heldout):
+    clip = next(clip for clip in heldout if clip[1] == 'where is the tool')
+    assert texts(builtin, [clip]) == ['where is the table']
+    assert texts(builtin, [clip], ['tool']) == [clip[1]]
+
+
 def test_fifty_words_that_nobody_says_do_little_harm(builtin, heldout):
+    assert len(ABSENT) == 50 and not set(ABSENT) & {w for _, said in heldout for w in said.split()}
     before, after = texts(builtin, heldout), texts(builtin, heldout, ABSENT)
-    assert percent(heldout, after) <= percent(heldout, before) + 1.6
+    assert percent(heldout, after) <= percent(heldout, before) + 0.8
     for old, new in zip(before, after, strict=True):
         assert new == old or any(word in new.split() for word in ABSENT), new
 
