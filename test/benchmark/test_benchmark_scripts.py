@@ -1,0 +1,75 @@
+"""The scripts run on a small model, and their last line is the JSON object that they promise."""
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import bench_engine
+import compare
+import pytest
+
+SCRIPTS = Path(bench_engine.__file__).parent
+
+
+def last_line(capsys):
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_engine_benchmark_reports_every_case(checkpoint, capsys) -> None:
+    status = bench_engine.main([str(checkpoint), '--device', 'cpu', '--lengths', '1', '2',
+                                '--batches', '1', '2', '--repeats', '2'])
+    record = last_line(capsys)
+    assert status == 0
+    assert [(c['clip_s'], c['batch']) for c in record['cases']] == [
+        (1, 1), (1, 2), (2, 1), (2, 2)]
+    for case in record['cases']:
+        stages_ms = sum(case[f'{stage}_ms'] for stage in ('features', 'encoder', 'decoder'))
+        assert 0 < stages_ms < 2 * case['wall_ms']
+        assert case['tokens'] > 0 and case['launches'] > 0
+
+
+def test_engine_benchmark_names_a_missing_model(capsys) -> None:
+    assert bench_engine.main(['missing.nemo']) == 2
+    assert 'missing.nemo' in capsys.readouterr().err
+
+
+def test_compare_asks_each_engine_in_its_own_process(checkpoint, capsys, tmp_path) -> None:
+    output = tmp_path / 'results.jsonl'
+    status = compare.main([
+        str(checkpoint), '--own', 'float32', '--peer', f'parakeet_ros:auto={sys.executable}',
+        '--lengths', '1', '--rounds', '1', '--starts', '1', '--output', str(output)])
+    record = last_line(capsys)
+    assert status == 0
+    assert [case['answer'] for case in record['cases']] == ['same', 'same']
+    assert all(start['start_wall_s'] > start['load_s'] > 0 for start in record['starts'])
+    assert json.loads(output.read_text()) == record
+
+
+def test_compare_reports_what_a_failing_peer_wrote_last(checkpoint, tmp_path, capsys) -> None:
+    status = compare.main([str(checkpoint), '--peer', f'parakeet_ros:float12={sys.executable}',
+                           '--lengths', '1', '--rounds', '1', '--starts', '1'])
+    assert status == 2
+    assert 'float12' in capsys.readouterr().err
+
+
+@pytest.mark.ros
+def test_latency_benchmark_hears_every_recording() -> None:
+    pytest.importorskip('rclpy')
+    result = subprocess.run(
+        [sys.executable, SCRIPTS / 'bench_latency.py', '--clips', '2', '--domain', '101'],
+        capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    record = json.loads(result.stdout.splitlines()[-1])
+    assert (record['recordings'], record['lost']) == (2, 0)
+    parts_ms = {part: values['p50'] for part, values in record['ms'].items()}
+    assert parts_ms['latency'] > parts_ms['hangover'] > 0
+    assert parts_ms['engine'] > 0 and parts_ms['transport'] > 0
+
+
+@pytest.mark.parametrize('name', [
+    'bench_engine', 'compare', 'make_checkpoint'])
+def test_help_explains_every_option(name) -> None:
+    result = subprocess.run([sys.executable, SCRIPTS / f'{name}.py', '--help'],
+                            capture_output=True, text=True, check=True)
+    assert result.stdout.startswith(f'usage: {name}')
