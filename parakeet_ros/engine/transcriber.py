@@ -25,6 +25,7 @@ from .features import MIN_FRAMES
 from .hotwords import Hotwords
 from .joining import join, move
 from .long_form import cut_at_pauses, PIECE_S, PieceLength
+from .memory import release_freed
 from .model import Model
 from .stopwatch import Stopwatch
 from .tokenizer import Tokenizer
@@ -227,6 +228,7 @@ class Transcriber:
             start = piece.start_sample + n_left_out
             yield replace(move(transcript, start / rate, start // grid),
                           start_s=piece.start_sample / rate, audio_s=len(piece.waveform) / rate)
+            release_freed()
 
     def _transcribe_list(
         self, audio: Sequence[Audio], sample_rate: int, options: DecodingOptions, piece_s: float,
