@@ -36,6 +36,8 @@ except ImportError:  # Humble
 QUEUE_DEPTH = 100  # messages; 2 s of 20 ms chunks while the executor is in a transition
 WATCH_PERIOD_S = 0.5
 HELD_BYTES = 1 << 20  # audio kept while audio_info is announced but has not come
+# The default warns of publishers that other settings hear: _watch adapts to them, or says more.
+NO_WARNING = SubscriptionEventCallbacks(incompatible_qos=lambda event: None)
 PROBLEMS = ('audio type', 'audio QoS', 'audio publishers', 'audio format', 'audio info')
 
 
@@ -87,7 +89,7 @@ class AudioInput:
         self._info_subscriptions = [
             node.create_subscription(
                 INFO_TYPE, self._info_topic, self._on_info,
-                QoSProfile(depth=1, durability=durability))
+                QoSProfile(depth=1, durability=durability), event_callbacks=NO_WARNING)
             # a latched message needs the one, a publisher that does not latch the other
             for durability in (DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE)
             if INFO_TYPE is not None]
@@ -144,9 +146,7 @@ class AudioInput:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
         self._subscription = self._node.create_subscription(
-            TYPES[type_name], self.topic, self._on_message, qos,
-            # the default logs a warning, and _watch adapts to the publisher or says more
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda event: None))
+            TYPES[type_name], self.topic, self._on_message, qos, event_callbacks=NO_WARNING)
         self.type_name, self._qos = type_name, qos
         self._node.get_logger().info(
             f'Listening to {self.topic} as {type_name}, {qos.reliability.name.lower()}.')

@@ -45,7 +45,7 @@ def qos_complaint(topic: str, publishers: Iterable[TopicEndpointInfo],
         compatible, reason = qos_check_compatible(publisher.qos_profile, ours)
         if compatible == QoSCompatibility.ERROR:
             return (f'{topic} cannot be heard from {node_name(publisher)}, its QoS is not '
-                    f'compatible: {reason.strip().rstrip(";")}.')
+                    f'compatible: {reason.removeprefix("ERROR: ").rstrip("; ")}.')
     return None
 
 

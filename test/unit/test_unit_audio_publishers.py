@@ -1,0 +1,109 @@
+"""Publishers that come late, come again, are too many, or are not there at all."""
+
+from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
+from ears import Ears, stamped
+from local_ros import LocalRos
+from parakeet_ros.audio_topics import qos_complaint, type_complaint
+from parakeet_ros.diagnostics import ERROR, OK
+import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import String
+
+STAMPED, RAW = (f'audio_common_msgs/msg/{name}' for name in ('AudioDataStamped', 'AudioData'))
+
+
+@pytest.fixture
+def ears(ros: LocalRos) -> Ears:
+    """Return an audio input in a domain of its own."""
+    return Ears(ros)
+
+
+def test_two_publishers_at_once_are_refused_until_one_leaves(ears: Ears) -> None:
+    first, second = ears.publisher(), ears.publisher()
+    first.publish(stamped(b'a1'))
+    ears.until_heard(1)
+    for number in range(10):
+        second.publish(stamped(b'b%d' % number))
+        first.publish(stamped(b'a%d' % number))
+        ears.ros.spin(0.02)
+    ears.ros.until(lambda: ears.input.messages == 21, 'every message arrives')
+    assert ears.input.refused == 21 - len(ears.heard)
+    # the first message of a newcomer may be that of a driver started again; then no more
+    assert [data for _, data, _ in ears.heard] == [b'a1', b'b0']
+    assert ears.breaks == [0, 1, 2], 'audio of the two is never joined'
+    level, message = ears.complaint()
+    assert level == ERROR and '/microphone' in message and 'streams' in message
+    assert ears.log.count(message) == 1
+    ears.microphone.destroy_publisher(second)
+    ears.ros.until(lambda: ears.complaint() == (OK, 'fine'), 'the complaint is withdrawn')
+    first.publish(stamped(b'alone'))
+    ears.until_heard(3)
+    assert ears.heard[-1][1] == b'alone'
+
+
+def test_a_second_publisher_that_says_nothing_disturbs_nobody(ears: Ears) -> None:
+    first, _ = ears.publisher(), ears.publisher()
+    for _ in range(20):
+        first.publish(stamped(b'ab'))
+    ears.until_heard(20)
+    ears.ros.spin(0.6)
+    assert ears.complaint() == (OK, 'fine') and ears.input.publishers == 2
+
+
+def test_a_publisher_that_is_started_again_is_heard_and_begins_anew(ears: Ears) -> None:
+    for kind, name in ((AudioDataStamped, STAMPED), (AudioData, RAW), (AudioDataStamped, STAMPED)):
+        heard = len(ears.heard)
+        publisher = ears.microphone.create_publisher(kind, 'audio', 100)
+        ears.ros.until(lambda: ears.input.type_name == name, f'subscribed as {name}')  # noqa: B023
+        ears.ros.until(publisher.get_subscription_count, 'the input is found')
+        for _ in range(3):
+            publisher.publish(AudioData(data=b'ab') if kind is AudioData else stamped(b'ab'))
+        ears.until_heard(heard + 3)
+        ears.microphone.destroy_publisher(publisher)
+        ears.ros.until(lambda: ears.input.publishers == 0, 'the publisher is gone')
+    assert ears.breaks == [0, 3, 6]
+    assert (ears.input.refused, ears.complaint()) == (0, (OK, 'fine'))
+
+
+def test_a_chunk_in_flight_keeps_the_format_it_was_sent_in(ears: Ears) -> None:
+    info = ears.microphone.create_publisher(AudioInfo, 'audio_info', 1)
+    ears.ros.until(lambda: info.get_subscription_count() >= 1, 'the input subscribes to info')
+    publisher = ears.publisher()
+    for number, rate in enumerate((48_000, 8_000, 44_100)):
+        publisher.publish(stamped(b'old'))  # of the format before, or waits for the first
+        info.publish(AudioInfo(channels=1, sample_rate=rate, sample_format='S16LE'))
+        ears.until_heard(1 + number)  # the info may well be handled first
+        ears.ros.spin(0.3)
+    assert [audio_format.sample_rate for audio_format, _, _ in ears.heard] == [
+        48_000, 48_000, 8_000]
+
+
+def test_the_other_package_of_the_same_name_is_named() -> None:
+    other = 'audio_common_msgs/msg/AudioStamped'
+    complaint = type_complaint('/audio', {other}, STAMPED)
+    assert complaint and 'mgonzs13' in complaint and 'ros-drivers' in complaint
+    assert type_complaint('/audio', {STAMPED}, STAMPED) is None
+    assert type_complaint('/audio', set(), STAMPED) is None
+    beside = type_complaint('/audio', {STAMPED, RAW}, STAMPED)
+    assert beside and RAW in beside and f'beside {STAMPED}' in beside
+
+
+def test_a_quality_of_service_that_does_not_fit_is_named_with_its_publisher(ears: Ears) -> None:
+    ears.publisher()
+    offered = ears.node.get_publishers_info_by_topic('/audio')
+    wanted = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    complaint = qos_complaint('/audio', offered, wanted)
+    assert complaint and '/microphone' in complaint and 'Volatile' in complaint
+    assert qos_complaint('/audio', offered, QoSProfile(depth=1)) is None
+
+
+def test_silence_is_explained_by_what_the_graph_shows(ears: Ears) -> None:
+    assert 'start one' in ears.input.silence_reason()
+    ears.microphone.create_publisher(String, 'chatter', 1)
+    elsewhere = ears.microphone.create_publisher(AudioData, 'mic/audio', 1)
+    ears.ros.until(lambda: '/mic/audio' in ears.input.silence_reason(), 'the other topic')
+    assert '/chatter' not in ears.input.silence_reason()
+    ears.microphone.destroy_publisher(elsewhere)
+    ears.publisher()
+    ears.ros.until(lambda: 'sends nothing' in ears.input.silence_reason(), 'the publisher')
+    assert '/microphone' in ears.input.silence_reason()
