@@ -13,6 +13,9 @@ from typing import Any
 from .config_section import Section
 
 TOKENIZER_FILE = 'tokenizer.json'
+# The filters are computed, so that a hostile file could ask for any amount of memory.
+_MAX_MELS = 512
+_MAX_FFT_SAMPLES = 8192
 _MODEL_TYPES = ('parakeet_tdt', 'parakeet_rnnt', 'parakeet_ctc')
 
 
@@ -44,9 +47,10 @@ def _preprocessor(section: Section) -> dict[str, Any]:
     section.require('feature_extractor_type', (None, 'ParakeetFeatureExtractor'), default=None)
     return {
         'sample_rate': section.integer('sampling_rate', default=16_000),
-        'features': section.integer('feature_size', default=80),
-        'n_fft': section.integer('n_fft', default=512),
-        'n_window_size': section.integer('win_length', default=400),
+        'features': section.integer('feature_size', default=80, maximum=_MAX_MELS),
+        'n_fft': section.integer('n_fft', default=512, maximum=_MAX_FFT_SAMPLES),
+        'n_window_size': section.integer(
+            'win_length', default=400, maximum=_MAX_FFT_SAMPLES),
         'n_window_stride': section.integer('hop_length', default=160),
         'preemph': section.number('preemphasis', default=0.97),
     }

@@ -147,6 +147,13 @@ def test_a_config_that_does_not_fit_is_named(
         load_model(folder, device='cpu')
 
 
+@pytest.mark.parametrize('key', ['feature_size', 'n_fft', 'win_length'])
+def test_filters_beyond_reason_are_refused(folder: Path, key: str) -> None:
+    edit_json(folder / 'processor_config.json', **{f'feature_extractor__{key}': 100_000})
+    with pytest.raises(CheckpointError, match=f"'feature_extractor.{key}' is 100000"):
+        read_transformers_folder(folder)
+
+
 @pytest.mark.parametrize(('change', 'message'), [
     (lambda vocab: vocab.pop('er'), 'no piece 6 but the network 128 tokens'),
     (lambda vocab: vocab.update(er='six'), "id of 'er' is no whole number"),
