@@ -16,8 +16,9 @@ setup(
         (f'{share}/launch', glob('launch/*.launch.py')),
         (f'{share}/config', glob('config/*.yaml')),
         # a few clips, so that the demo runs from an installed package too
-        (f'{share}/demo', ['test/data/heldout/manifest.jsonl',
-                          *sorted(glob('test/data/heldout/short_kokoro_am_michael_0[1-8].flac'))]),
+        (f'{share}/demo', [
+            'test/data/heldout/manifest.jsonl',
+            *sorted(glob('test/data/heldout/short_kokoro_am_michael_0[1-8].flac'))]),
     ],
     python_requires='>=3.10',
     install_requires=['setuptools'],
