@@ -11,10 +11,11 @@ from parakeet_ros import DEFAULT_MODEL
 from parakeet_ros.cli.formats import FORMATS
 from parakeet_ros.cli.inputs import find_inputs, Input, InputError
 from parakeet_ros.cli.progress import Progress
+from parakeet_ros.hotword_syntax import parse_hotword
 from parakeet_ros.recording import duration_s, STDIN
 
 if TYPE_CHECKING:
-    from parakeet_ros.engine import Transcriber, Transcript
+    from parakeet_ros.engine import DecodingOptions, Transcriber, Transcript
 
 _ONE_FILE_FORMATS = ('srt', 'vtt')  # several in a row are no valid file
 
@@ -47,6 +48,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
                         help='longer recordings are cut at pauses; default: %(default)g')
     parser.add_argument('--keep-silence', action='store_true',
                         help='decode the silence before and after the speech too, as NeMo would')
+    parser.add_argument('--hotword', action='append', default=[], metavar='PHRASE[:WEIGHT]',
+                        help='a name or word to prefer to what sounds like it; may be repeated')
     parser.set_defaults(run=run, usage_error=parser.error)
 
 
@@ -58,21 +61,26 @@ def run(options: argparse.Namespace) -> int:
         options.usage_error(str(error))
     if len(inputs) > 1 and options.format in _ONE_FILE_FORMATS and not options.output:
         options.usage_error(f'several files as {options.format} need --output DIR')
-    from parakeet_ros.engine import load_model
+    from parakeet_ros.engine import DecodingOptions, load_model
     from parakeet_ros.engine.long_form import MAX_PIECE_S, MIN_PIECE_S
 
     if not MIN_PIECE_S <= options.piece_s <= MAX_PIECE_S:
         options.usage_error(f'--piece-s is {options.piece_s:g}; give {MIN_PIECE_S:g} to '
                             f'{MAX_PIECE_S:g}')
+    try:
+        hotwords = [parse_hotword(text) for text in options.hotword]
+    except ValueError as error:
+        options.usage_error(f'--hotword: {error}')
     if options.output:
         options.output.mkdir(parents=True, exist_ok=True)
     model = load_model(options.model, options.device, options.dtype)
+    decoding = DecodingOptions(hotwords=model.hotwords(hotwords) if hotwords else None)
     failed = []
     lengths = [None if each.path == STDIN else duration_s(each.path) for each in inputs]
     with Progress(lengths) as progress:
         for each in inputs:
             progress.begin_file(each.path)
-            transcript, problem = _transcribe(model, each.path, options, progress)
+            transcript, problem = _transcribe(model, each.path, options, decoding, progress)
             progress.clear()
             if transcript is None:
                 failed.append(each.path)
@@ -86,7 +94,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _transcribe(
-    model: Transcriber, path: str, options: argparse.Namespace, progress: Progress
+    model: Transcriber, path: str, options: argparse.Namespace, decoding: DecodingOptions,
+    progress: Progress,
 ) -> tuple[Transcript | None, str]:
     """Return the transcript, or None and what is wrong with the file."""
     from parakeet_ros.engine.joining import join
@@ -94,7 +103,7 @@ def _transcribe(
     pieces = []
     try:
         for piece in model.stream(
-            path, piece_s=options.piece_s, keep_silence=options.keep_silence
+            path, options=decoding, piece_s=options.piece_s, keep_silence=options.keep_silence
         ):
             pieces.append(piece)
             progress.add(piece.audio_s)

@@ -81,7 +81,7 @@ def _choose_head(checkpoint: Checkpoint, name: str) -> str:
     if name == 'auto':
         return default
     if name not in HEADS:
-        raise ValueError(f"unknown head '{name}'; give auto, {' or '.join(HEADS)}")
+        raise ValueError(f'unknown head {name!r}; give auto, {" or ".join(HEADS)}')
     if name not in heads:
         raise CheckpointError(f"{checkpoint.path}: the model has no {name} head; use '{default}'")
     if not any(tensor.startswith(heads[name].nemo_modules) for tensor in checkpoint.state):

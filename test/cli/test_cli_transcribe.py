@@ -38,6 +38,12 @@ def test_one_file_gives_its_text_alone(capsys, texts):
     assert capsys.readouterr() == (f'{texts[0]}\n', '')
 
 
+def test_a_hotword_is_preferred_to_what_sounds_like_it(capsys, texts):
+    assert texts[0] == 'where is the table'  # "tool" is said
+    assert run(CLIPS[0], '--hotword', 'tool:3') == 0
+    assert capsys.readouterr().out == 'where is the tool\n'
+
+
 def test_several_files_give_a_line_each_with_their_path(capsys, texts):
     assert run(*CLIPS) == 0
     assert capsys.readouterr().out.splitlines() == [
@@ -69,6 +75,7 @@ def test_files_are_written_beside_each_other_below_the_folder(tmp_path, texts):
     (['a.wav', '--format', 'doc'], 'invalid choice'),
     (['a.wav', 'b.wav', '--format', 'srt'], 'several files as srt need --output DIR'),
     (['a.wav', '--piece-s', '1'], '--piece-s is 1; give 4 to 600'),
+    (['a.wav', '--hotword', 'tray:heavy'], "the weight 'heavy'"),
     (['*.nothing'], 'no files fit'),
 ])
 def test_wrong_usage_exits_with_2_and_says_why(capsys, arguments, message):
