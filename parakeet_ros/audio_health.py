@@ -8,6 +8,8 @@ from parakeet_ros.diagnostics import AUDIO_INPUT, WARN
 from parakeet_ros.microphone import Microphone
 
 RECENT_GAP_S = 10.0  # of audio; a gap is a warning for so long
+OVERRUN_SHARE = 0.05  # of the audio; 44.1 kHz taken for 48 kHz and the like are 8 % or more
+OVERRUN_S = 5.0  # of audio before that is judged
 STILL_CHUNKS = 50  # a driver may stamp a burst of chunks alike, but not all of them
 FAULTS = {
     Fault.DEAD: f'has been the same sample for {DEAD_S:g} s or more: the wrong sound card or '
@@ -27,7 +29,7 @@ def _key(fault: Fault) -> str:
     return f'sound is {fault.value}'
 
 
-KEYS = ('gaps', 'stamps', *(_key(fault) for fault in Fault))
+KEYS = ('gaps', 'overrun', 'stamps', *(_key(fault) for fault in Fault))
 
 
 def look_for_audio_problems(microphone: Microphone, limit_s: float) -> None:
@@ -66,7 +68,13 @@ def _complaints(statistics: StreamStatistics) -> dict[str, str]:
     if statistics.seconds_since_gap < RECENT_GAP_S:
         complaints['gaps'] = (
             'has gaps: its stamps say that more was recorded than came. Messages are lost on the '
-            'way (a slow network, a busy computer), or the sample rate is not what is sent.')
+            'way (a slow network, a busy computer), or sample_rate, channels or sample_format is '
+            'not what is sent.')
+    if statistics.seconds > OVERRUN_S and (
+            statistics.overrun_seconds > OVERRUN_SHARE * statistics.seconds):
+        complaints['overrun'] = (
+            'has more samples than its stamps leave time for: sample_rate, channels or '
+            'sample_format is not what is sent.')
     return complaints
 
 
@@ -95,6 +103,7 @@ def audio_input_values(microphone: Microphone) -> dict[str, Any]:
             'noise floor dBFS': statistics.noise_floor_db,
             'gaps': statistics.gaps,
             'inserted silence s': statistics.inserted_seconds,
+            'overrun s': statistics.overrun_seconds,
             'backward stamps': statistics.backward_stamps,
             'bad samples': statistics.bad_samples,
             'clipped samples': statistics.clipped_samples,

@@ -38,7 +38,7 @@ class StampLine:
         Take the stamp of the chunk that begins with `sample`; return how late it is.
 
         :returns: the time in ns that is missing between the last chunk and this one, 0 where the
-            stamp agrees with the samples or lies before them.
+            stamp agrees with the samples; negative where it lies before their end.
         """
         expected_ns = self.expected_ns(sample)
         if expected_ns is None:
@@ -47,7 +47,7 @@ class StampLine:
         late_ns = stamp_ns - expected_ns
         if abs(late_ns) > JITTER_NS:
             self.restart(sample, stamp_ns)
-            return max(0, late_ns)
+            return late_ns
         lean_ns = (expected_ns - self._time_ns) * DRIFT_PPM // 1_000_000
         self.restart(sample, expected_ns + min(max(late_ns, -lean_ns), lean_ns))
         return 0

@@ -54,6 +54,7 @@ class StreamStatistics:
     gaps: int  # in the stamps, longer than jitter
     seconds_since_gap: float  # of audio; infinite if there was none
     inserted_seconds: float  # of silence, in gaps up to `max_gap_s`
+    overrun_seconds: float  # by which the samples have run ahead of the stamps
     level_db: float  # of the latest frame, dBFS
     noise_floor_db: float  # dBFS
     faults: frozenset[Fault]  # what is wrong with the sound now
@@ -84,6 +85,7 @@ class AudioStream:
         self._condition = SignalCondition(audio_format.sample_rate)
         self._chunks = self._samples = self._utterances = 0
         self._backward_stamps = self._still_stamps = self._gaps = self._inserted_samples = 0
+        self._overrun_ns = 0
         self._gap_sample = -math.inf  # how much had been heard at the latest gap
         self.reset()
 
@@ -128,6 +130,7 @@ class AudioStream:
             gaps=self._gaps,
             seconds_since_gap=(self._samples - self._gap_sample) / self._format.sample_rate,
             inserted_seconds=self._inserted_samples / self._format.sample_rate,
+            overrun_seconds=self._overrun_ns / NS_PER_S,
             level_db=self._segmenter.level_db,
             noise_floor_db=self._segmenter.noise_floor_db,
             faults=self._condition.faults)
@@ -206,7 +209,8 @@ class AudioStream:
             return []
         self._still_stamps = 0
         missing_ns = self._line.follow(self._next_sample, stamp_ns)
-        if missing_ns == 0:
+        if missing_ns <= 0:
+            self._overrun_ns -= missing_ns
             return []
         self._gaps += 1
         self._gap_sample = self._samples

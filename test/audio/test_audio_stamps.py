@@ -44,8 +44,10 @@ def test_short_losses_are_measured_when_they_add_up():
     assert sum(late_ns(stamps_ns)) == pytest.approx(29 * CHUNK_NS, abs=3 * CHUNK_NS)
 
 
-def test_stamps_that_fall_behind_the_samples_are_followed_without_a_gap():
-    assert not any(late_ns([index * CHUNK_NS // 3 for index in range(500)]))
+def test_stamps_that_fall_behind_the_samples_are_followed_and_measured():
+    found = late_ns([index * CHUNK_NS // 3 for index in range(500)])  # a third of the true rate
+    assert max(found) == 0
+    assert sum(found) == pytest.approx(-2 / 3 * 500 * CHUNK_NS, rel=0.02)
 
 
 def test_the_line_counts_samples_on_between_stamps():

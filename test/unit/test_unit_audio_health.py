@@ -72,6 +72,15 @@ def test_gaps_are_a_warning_for_a_while_and_stay_counted() -> None:
     assert (values['gaps'], values['inserted silence s']) == (1, pytest.approx(0.3))
 
 
+@pytest.mark.parametrize(('stamp_step_s', 'words'), [(0.02 / 3, 'more samples'), (0.06, 'gaps')])
+def test_a_rate_that_is_not_what_is_sent_shows_in_the_stamps(
+        stamp_step_s: float, words: str) -> None:
+    desk = Desk()
+    desk.hear(8, 0.01 * NOISE, stamp_step_s)
+    level, message = desk.complaint()
+    assert level == WARN and words in message and 'sample_rate' in message
+
+
 def test_stamps_that_stand_still_are_a_warning_until_they_move() -> None:
     desk = Desk()
     desk.hear(2, 0.01 * NOISE, stamp_step_s=0.0)
