@@ -27,8 +27,8 @@ def play(stream, raw, chunk_bytes, bytes_per_second, base_ns=BASE_NS):
     return utterances
 
 
-@pytest.mark.parametrize('rate', [8_000, 16_000, 44_100, 48_000])
-@pytest.mark.parametrize('channels', [1, 2])
+@pytest.mark.parametrize('rate', [8_000, 16_000, 44_100, 48_000, 192_000])
+@pytest.mark.parametrize('channels', [1, 2, 8])
 def test_times_are_those_of_the_audio_at_any_rate(rate, channels):
     stream = AudioStream(AudioFormat(rate, channels, 'S16LE'))
     raw, bytes_per_second = recording(rate, channels), 2 * channels * rate
@@ -59,6 +59,14 @@ def test_any_chunking_gives_the_same_waveforms_and_nearly_the_same_times(chunk_b
         np.testing.assert_array_equal(found.waveform, expected.waveform)
         # An odd chunk begins with half a sample: its stamp is half a sample early.
         assert abs(found.start_ns - expected.start_ns) <= 62_500
+
+
+@pytest.mark.parametrize('chunk_samples', [1, 50_000])
+def test_chunks_of_one_sample_and_of_seconds_have_the_same_times(chunk_samples):
+    raw = recording(10_000)  # 5 s
+    found = play(AudioStream(AudioFormat(10_000, 1, 'S16LE')), raw, 2 * chunk_samples, 20_000)
+    assert [(u.speech_start_ns - BASE_NS) / 1e9 for u in found] == pytest.approx(
+        [1.0, 3.5], abs=0.03)
 
 
 def test_jumping_stamps_move_only_what_follows_them():

@@ -50,6 +50,18 @@ def test_a_second_publisher_that_says_nothing_disturbs_nobody(ears: Ears) -> Non
     assert ears.complaint() == (OK, 'fine') and ears.input.publishers == 2
 
 
+def test_where_messages_do_not_tell_their_publisher_all_that_are_listed_count(ears: Ears) -> None:
+    ears.publisher()
+    second = ears.publisher()
+    ears.ros.until(lambda: ears.input.publishers == 2, 'both are listed')
+    ears.input._on_message(stamped(b'ab'), {})  # as Humble calls it
+    assert (ears.heard, ears.input.refused) == ([], 1) and ears.complaint()[0] == ERROR
+    ears.microphone.destroy_publisher(second)
+    ears.ros.until(lambda: ears.complaint() == (OK, 'fine'), 'the complaint is withdrawn')
+    ears.input._on_message(stamped(b'cd'), {})
+    assert [data for _, data, _ in ears.heard] == [b'cd']
+
+
 def test_a_publisher_that_is_started_again_is_heard_and_begins_anew(ears: Ears) -> None:
     for kind, name in ((AudioDataStamped, STAMPED), (AudioData, RAW), (AudioDataStamped, STAMPED)):
         heard = len(ears.heard)
