@@ -81,7 +81,10 @@ def _complaints(statistics: StreamStatistics) -> dict[str, str]:
 def audio_input_values(microphone: Microphone) -> dict[str, Any]:
     """Return the figures of a microphone, by the names that diagnostics give them."""
     audio_input, stream = microphone.input, microphone.recognizer.stream
-    values: dict[str, Any] = {'ignored s': microphone.gate.ignored_s}
+    gate = microphone.gate
+    values: dict[str, Any] = {
+        'listening': f'no: {gate.closed_by}' if gate.closed_by else 'yes',
+        'ignored s': gate.ignored_s}
     if audio_input is not None:
         values.update({
             'topic': audio_input.topic,

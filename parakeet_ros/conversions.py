@@ -6,9 +6,10 @@ from typing import Any
 from builtin_interfaces.msg import Time
 import numpy as np
 from parakeet_ros.audio import AudioFormat, AudioFormatError
-from parakeet_ros.recognizer import Partial, Result
+from parakeet_ros.results import Partial, Result
 
 NS_PER_S = 1_000_000_000
+STAMP_SECONDS = -2**31, 2**31 - 1  # what builtin_interfaces/Time can hold
 RESULT_SCHEMA = 1
 PCM_CODINGS = ('', 'wave', 'raw', 'pcm')  # audio_capture writes 'wave' for headerless PCM
 
@@ -30,8 +31,10 @@ def time_to_ns(stamp: Time) -> int:
 
 
 def ns_to_time(ns: int) -> Time:
-    """Return nanoseconds as a stamp."""
-    return Time(sec=ns // NS_PER_S, nanosec=ns % NS_PER_S)
+    """Return nanoseconds as a stamp, the nearest that there is."""
+    sec, nanosec = divmod(ns, NS_PER_S)
+    low, high = STAMP_SECONDS
+    return Time(sec=min(max(sec, low), high), nanosec=nanosec)
 
 
 def format_from_info(info: Any) -> AudioFormat:
@@ -94,7 +97,7 @@ def result_json(result: Result, model: str) -> str:
         'speech_start': _stamp(first.speech_start_ns),
         'speech_end': _stamp(last.speech_end_ns),
         'end_reason': last.utterance.end_reason,
-        'text': transcript.text if transcript else '',
+        'text': result.text,
         'confidence': round(transcript.confidence, 3) if transcript else 0.0,
         'words': [
             {'text': w.text, 'start_s': round(w.start_s, 3), 'end_s': round(w.end_s, 3),
@@ -112,8 +115,8 @@ def partial_json(partial: Partial) -> str:
     return json.dumps({
         'schema': RESULT_SCHEMA,
         'id': partial.utterance_id,
-        'start': _stamp(partial.utterance.start_ns),
-        'end': _stamp(partial.utterance.end_ns),
+        'start': _stamp(partial.start_ns),
+        'end': _stamp(partial.end_ns),
         'text': partial.text,
         'stable': ' '.join(words[:partial.stable_words]),
     }, ensure_ascii=False)

@@ -16,16 +16,24 @@ class Gate:
         self._robot_speaks = False
         self._tail_left_s = 0.0
 
+    @property
+    def closed_by(self) -> str:
+        """Return why nothing is heard at present, empty if it is."""
+        if not self.enabled:
+            return 'disabled'
+        if self._robot_speaks:
+            return 'robot speaks'
+        return 'tail of robot speech' if self._tail_left_s > 0 else ''
+
     def set_robot_speaks(self, speaks: bool) -> None:
-        """Hear what the robot says of itself; the tail begins when it stops."""
+        """Be told whether the robot speaks; the tail begins when it stops."""
         if self._robot_speaks and not speaks:
             self._tail_left_s = self.tail_s
         self._robot_speaks = speaks
 
     def passes(self, duration_s: float) -> bool:
         """Return whether a chunk of that length is heard, and count it if it is not."""
-        in_tail = self._tail_left_s > 0
-        if self.enabled and not self._robot_speaks and not in_tail:
+        if not self.closed_by:
             return True
         if not self._robot_speaks:
             self._tail_left_s = max(0.0, self._tail_left_s - duration_s)

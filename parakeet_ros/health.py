@@ -31,6 +31,7 @@ class HealthReport:
         node, state = self._node, self._node.current_state_label
         counters = Counters.total(m.recognizer.counters for m in node.microphones)
         self._look_for_problems(counters)
+        self._look_for_namesakes()
         array = DiagnosticArray()
         array.header.stamp = node.get_clock().now().to_msg()
         for microphone in node.microphones:
@@ -58,6 +59,17 @@ class HealthReport:
                 'device or a smaller model.')
         else:
             problems.clear('slow')
+
+    def _look_for_namesakes(self) -> None:
+        node = self._node
+        own = node.get_name(), node.get_namespace()
+        if node.get_node_names_and_namespaces().count(own) > 1:
+            node.problems.report(
+                'namesake', RECOGNIZER, WARN,
+                f'Another node is called {node.get_fully_qualified_name()}, too: both publish, '
+                'and services answer for either. Stop one, or start it in another namespace.')
+        else:
+            node.problems.clear('namesake')
 
     def _status(self, microphone: str, task: str, verdict: tuple[bytes, str],
                 values: dict[str, Any]) -> DiagnosticStatus:

@@ -5,7 +5,7 @@ Published only where `hri_msgs` is installed. Nobody is told apart: the voice is
 """
 
 from parakeet_ros.conversions import ns_to_time
-from parakeet_ros.recognizer import Partial, Result
+from parakeet_ros.results import Partial, Result
 from rclpy.lifecycle import LifecycleNode
 
 try:
@@ -32,15 +32,14 @@ class LiveSpeechOutput:
 
     def publish(self, result: Result) -> None:
         """Publish the final text of an utterance."""
-        message = LiveSpeech(final=result.transcript.text,
-                             confidence=result.transcript.confidence)
+        message = LiveSpeech(final=result.text, confidence=result.transcript.confidence)
         message.header.stamp = ns_to_time(result.parts[0].start_ns)
         self._publisher.publish(message)
 
     def publish_partial(self, partial: Partial) -> None:
         """Publish what is known of an utterance that is going on."""
         message = LiveSpeech(incremental=partial.text)
-        message.header.stamp = ns_to_time(partial.utterance.start_ns)
+        message.header.stamp = ns_to_time(partial.start_ns)
         self._publisher.publish(message)
 
     def destroy(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from parakeet_ros.audio import AudioFormat
 from parakeet_ros.audio_input import AudioInput
+from parakeet_ros.careful import is_out_of_memory
 from parakeet_ros.conversions import error_text
 from parakeet_ros.diagnostics import ERROR, Problems, RECOGNIZER
 from parakeet_ros.gate import Gate
@@ -87,9 +88,11 @@ class Microphone:
         """Publish what the engine has done."""
         for result in self.recognizer.take_results():
             if result.error is not None:
+                remedy = (' Use a smaller model or a smaller vad.max_utterance_s.'
+                          if is_out_of_memory(result.error) else '')
                 self.problems.report(
                     'transcribe', RECOGNIZER, ERROR, 'The engine failed on utterance '
-                    f'{result.utterance_id}: {error_text(result.error)}')
+                    f'{result.utterance_id}: {error_text(result.error)}{remedy}')
             else:
                 self.problems.clear('transcribe')
             self.outputs.publish(result)

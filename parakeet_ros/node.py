@@ -3,13 +3,16 @@ The lifecycle node `asr`: audio topics -> utterances -> engine -> text.
 
 Thin glue. The executor's thread segments audio and publishes; the worker's thread runs the engine
 and wakes the executor through a guard condition. Nothing here waits for the engine but the
-deactivation, which waits for the utterances that were accepted.
+deactivation, which waits for the utterances that were accepted, and, shortly, the exit.
 """
 
 from collections.abc import Callable
 from contextlib import suppress
 import logging
+import os
+import signal
 import sys
+from threading import Timer
 from typing import Any
 
 from parakeet_ros import parameters
@@ -25,11 +28,14 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
 TICK_S = 0.1  # of the timer that notices the end of a stream
 DRAIN_TIMEOUT_S = 30.0
+EXIT_DRAIN_S = 0.8  # at the end of the process the engine may end what it is at
+EXIT_TIMEOUT_S = 1.6  # and then the process is gone
 
 
 class AsrNode(LifecycleNode):
@@ -53,9 +59,11 @@ class AsrNode(LifecycleNode):
         self.worker: Worker | None = None
         self.microphones: list[Microphone] = []
         self._is_active = False
+        self._robot_speaks = False
         self._engine_done = self.create_guard_condition(self._publish)
         self.create_service(SetBool, '~/enable', self._on_enable)
-        self.create_subscription(Bool, 'robot_speaking', self._on_robot_speaking, 10)
+        self._robot_speaking = self.create_subscription(
+            Bool, 'robot_speaking', self._on_robot_speaking, 10)
         self.create_timer(TICK_S, self._on_tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._health = HealthReport(self)
 
@@ -73,12 +81,19 @@ class AsrNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and create the publishers."""
-        return self._attempt('configure', self._configure)
+        result = self._attempt('configure', self._configure)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self._cleanup()
+        return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe."""
         super().on_activate(state)
-        return self._attempt('activate', self._activate)
+        result = self._attempt('activate', self._activate)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self._unsubscribe()
+            super().on_deactivate(state)
+        return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, and publish everything that was accepted."""
@@ -113,7 +128,6 @@ class AsrNode(LifecycleNode):
         else:
             self.problems.clear(name)
             return TransitionCallbackReturn.SUCCESS
-        self._cleanup()
         return TransitionCallbackReturn.FAILURE
 
     def _configure(self) -> None:
@@ -130,6 +144,7 @@ class AsrNode(LifecycleNode):
         self.worker = Worker(self._steered, p.queue_size, self._wake, p.batch_size)
         self.microphones = [
             Microphone(self, name, p, self.worker, self.engine.name, self._log) for name in names]
+        self._on_robot_speaking(Bool(data=self._robot_speaks))
         self.get_logger().info(
             f'Loaded {self.engine.name} on {self.engine.device} in {self.engine.dtype}.')
 
@@ -138,32 +153,38 @@ class AsrNode(LifecycleNode):
             microphone.activate()
         self._is_active = True
 
-    def _deactivate(self) -> None:
+    def _deactivate(self, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
         if not self._is_active:
             return
-        self._is_active = False
-        for microphone in self.microphones:
-            microphone.unsubscribe()
-        self.worker.drain(DRAIN_TIMEOUT_S)  # so that the queue has room for what was still open
+        self._unsubscribe()
+        self.worker.drain(timeout_s / 2)  # so that the queue has room for what was still open
         for microphone in self.microphones:
             microphone.end_stream()
-        if not self.worker.drain(DRAIN_TIMEOUT_S):
+        if not self.worker.drain(timeout_s / 2):
             self.get_logger().error(
-                f'The engine did not finish within {DRAIN_TIMEOUT_S} s; '
+                f'The engine did not finish within {timeout_s} s; '
                 f'{self.worker.depth} utterances are lost.')
         self._publish()
 
-    def _cleanup(self) -> None:
-        if self.worker is not None:
-            self.worker.stop()
+    def _unsubscribe(self) -> None:
+        self._is_active = False
         for microphone in self.microphones:
             microphone.unsubscribe()
+
+    def _cleanup(self, timeout_s: float = DRAIN_TIMEOUT_S) -> bool:
+        """Free the model; false if the engine is still at it."""
+        self._unsubscribe()
+        for microphone in self.microphones:
             microphone.outputs.destroy()
+        has_ended = self.worker is None or self.worker.stop(timeout_s)
         self.engine, self._steered, self.worker, self.microphones = None, None, None, []
+        return has_ended
 
     # --- the executor's callbacks ----------------------------------------------------------
 
     def _on_tick(self) -> None:
+        if self._robot_speaks and not self.count_publishers(self._robot_speaking.topic_name):
+            self._on_robot_speaking(Bool(data=False))  # who said so is gone
         if self._is_active:
             for microphone in self.microphones:
                 microphone.tick(round(self.config.end_of_stream_s / TICK_S))
@@ -178,6 +199,7 @@ class AsrNode(LifecycleNode):
             microphone.publish()
 
     def _on_robot_speaking(self, message: Bool) -> None:
+        self._robot_speaks = message.data
         for microphone in self.microphones:
             microphone.set_robot_speaks(message.data)
 
@@ -225,15 +247,22 @@ class AsrNode(LifecycleNode):
         else:
             logger.info(message)
 
-    def close(self) -> None:
-        """Release everything; nothing is published any more."""
-        self._cleanup()
+    def close(self) -> bool:
+        """Publish what the engine can end shortly, release everything; false if it is busy yet."""
+        self._deactivate(EXIT_DRAIN_S)
+        has_ended = self._cleanup(timeout_s=0.1)
         self.destroy_node()
+        return has_ended
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is shut down."""
-    rclpy.init(args=args)
+    # threads that spin while they wait take the cores of a busy robot from each other: 30 times
+    # slower where another process wants a core (libgomp reads this when torch is imported)
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    # rclpy would shut down under our feet; so there is time to publish what was accepted
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     node = None
     try:
         node = AsrNode()
@@ -245,10 +274,23 @@ def main(args: list[str] | None = None) -> int:
         rclpy.logging.get_logger('asr').fatal(f'Cannot start: {error}')
         return 2
     finally:
-        if node is not None:
-            node.close()
-        rclpy.try_shutdown()
+        leave(node)
     return 0
+
+
+def leave(node: AsrNode | None) -> None:
+    """Close the node; the process ends soon, whatever the engine is at, and signals wait."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    deadline = Timer(EXIT_TIMEOUT_S, os._exit, (0,))
+    deadline.daemon = True
+    deadline.start()
+    has_ended = node is None or node.close()
+    rclpy.try_shutdown()
+    if not has_ended:  # Python would tear torch down under the engine's thread
+        logging.shutdown()
+        os._exit(0)
+    deadline.cancel()
 
 
 if __name__ == '__main__':

@@ -4,7 +4,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from parakeet_ros.conversions import error_text, ns_to_time, partial_json, result_json
 from parakeet_ros.diagnostics import diagnostic_name, ERROR, OK, status
 from parakeet_ros.live_speech import LiveSpeechOutput
-from parakeet_ros.recognizer import Partial, Result
+from parakeet_ros.results import Partial, Result
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, String
@@ -37,10 +37,9 @@ class SpeechOutputs:
 
     def publish(self, result: Result) -> None:
         """Publish a result; an empty text goes out on `speech/result` alone."""
+        level, message, text = OK, result.text, result.text
         if result.error is not None:
-            level, message, text = ERROR, error_text(result.error), ''
-        else:
-            level, message, text = OK, result.transcript.text, result.transcript.text
+            level, message = ERROR, error_text(result.error)
         if text:
             self._text.publish(String(data=text))
             if self._live_speech is not None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 from parakeet_ros.engine import DecodingOptions, Transcriber, Transcript
+from parakeet_ros.engine.joining import join
 from parakeet_ros.hotword_syntax import parse_hotword
 
 
@@ -32,3 +33,8 @@ class SteeredEngine:
     def transcribe_batch(self, waveforms: Sequence[NDArray[Any]]) -> list[Transcript]:
         """Turn waveforms `[n_samples]` into as many transcripts."""
         return self._engine.transcribe_batch(waveforms, options=self._options)
+
+    def transcribe_in_pieces(self, waveform: NDArray[Any], piece_s: float) -> Transcript:
+        """Turn a waveform `[n_samples]` into one transcript, in less memory than at once."""
+        return join(list(self._engine.stream(
+            waveform, options=self._options, piece_s=piece_s)))

@@ -2,29 +2,23 @@
 The one thread that owns the engine, between bounded queues. It knows no ROS.
 
 Waveforms come in two kinds. What is *accepted* is transcribed whatever happens. What is only
-*offered*, a guess that a pause is the end or a look at an open utterance, runs while nothing
-accepted waits; it can be confirmed later, and costs nothing but idle time when it is not.
+*offered*, a guess that a pause is the end or a look at an open utterance, begins while nothing
+accepted waits. It can be confirmed later; if it is not, it has cost idle time, and whoever comes
+while it runs waits for it.
 
 Several lanes, one per microphone, share the engine: each has a queue of its own, and the engine
 takes one from each in turn, in batches.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-import logging
 from threading import Condition, Thread
 import time
-from typing import Any, Protocol
+from typing import Any
 
 from numpy.typing import NDArray
-
-
-class Engine(Protocol):
-    """What the worker needs of an engine."""
-
-    def transcribe_batch(self, waveforms: Sequence[NDArray[Any]]) -> list[Any]:
-        """Turn waveforms `[n_samples]` into as many transcripts."""
+from parakeet_ros.careful import Engine, transcribe_each
 
 
 @dataclass(eq=False)
@@ -83,6 +77,12 @@ class Worker:
         """Return how many accepted waveforms wait or are in the engine."""
         with self._changed:
             return self._unfinished()
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether the engine has nothing to do, not even what is only offered."""
+        with self._changed:
+            return not self._running and not self._waiting()
 
     def submit(self, lane: str, waveform: NDArray[Any]) -> Ticket | None:
         """Accept a waveform; None if the lane is full and it was not taken."""
@@ -152,9 +152,9 @@ class Worker:
                 if self._stopping:
                     return
                 self._running = self._take()
-            started_ns = time.monotonic_ns()
-            for ticket in self._running:
-                ticket.started_ns = started_ns
+                started_ns = time.monotonic_ns()
+                for ticket in self._running:
+                    ticket.started_ns = started_ns
             self._transcribe(self._running)
             with self._changed:
                 accepted = any(ticket.accepted_ns is not None for ticket in self._running)
@@ -169,34 +169,39 @@ class Worker:
         return any(lane.accepted or lane.offered for lane in self._lanes.values())
 
     def _take(self) -> list[Ticket]:
-        """Take one from each lane in turn: what is accepted, or else what is offered."""
+        """Take from each lane in turn: what is accepted, or else what is offered."""
+        return self._take_in_turn(_next_accepted) or self._take_in_turn(_next_offered)
+
+    def _take_in_turn(self, next_of: Callable[[_Lane], Ticket | None]) -> list[Ticket]:
+        """Take until the batch is full; a lane that gave goes to the end of the line."""
         batch: list[Ticket] = []
-        while len(batch) < self._batch_size:
-            name = next((n for n, lane in self._lanes.items() if lane.accepted), None)
-            if name is None:
-                break
-            batch.append(self._lanes[name].accepted.popleft())
-            self._lanes[name] = self._lanes.pop(name)  # to the end of the line
-        if batch:
-            return batch
-        for lane in self._lanes.values():
-            if lane.offered is not None and len(batch) < self._batch_size:
-                batch.append(lane.offered)
-                lane.offered = None
+        skipped = 0
+        names = deque(self._lanes)
+        while skipped < len(names) and len(batch) < self._batch_size:
+            name = names.popleft()
+            names.append(name)
+            ticket = next_of(self._lanes[name])
+            if ticket is None:
+                skipped += 1
+                continue
+            skipped = 0
+            batch.append(ticket)
+            self._lanes[name] = self._lanes.pop(name)
         return batch
 
     def _transcribe(self, tickets: list[Ticket]) -> None:
-        """Run a batch; if it fails, each by itself, so that a bad one spoils no other."""
-        try:
-            transcripts = self._engine.transcribe_batch([t.waveform for t in tickets])
-        except Exception as error:  # whatever it is, the thread lives on
-            if len(tickets) == 1:
-                tickets[0].error = error
-                return
-            logging.getLogger(__name__).warning(
-                'a batch of %d failed (%s); trying one at a time', len(tickets), error)
-            for ticket in tickets:
-                self._transcribe([ticket])
-        else:
-            for ticket, transcript in zip(tickets, transcripts, strict=True):
-                ticket.transcript = transcript
+        outcomes = transcribe_each(self._engine, [ticket.waveform for ticket in tickets])
+        for ticket, outcome in zip(tickets, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                ticket.error = outcome
+            else:
+                ticket.transcript = outcome
+
+
+def _next_accepted(lane: _Lane) -> Ticket | None:
+    return lane.accepted.popleft() if lane.accepted else None
+
+
+def _next_offered(lane: _Lane) -> Ticket | None:
+    ticket, lane.offered = lane.offered, None
+    return ticket

@@ -1,5 +1,6 @@
 """Conversions between messages and our own types."""
 
+from dataclasses import replace
 import json
 
 from audio_common_msgs.msg import AudioInfo
@@ -7,9 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 from parakeet_ros.audio import AudioFormat, AudioFormatError, StreamUtterance, Utterance
-from parakeet_ros.conversions import format_from_info, ns_to_time, result_json, time_to_ns
+from parakeet_ros.conversions import (
+    format_from_info,
+    ns_to_time,
+    partial_json,
+    result_json,
+    time_to_ns,
+)
 from parakeet_ros.engine import Timings, Transcript, Word
-from parakeet_ros.recognizer import Result
+from parakeet_ros.results import Partial, Result
 import pytest
 
 KEYS = {'schema', 'id', 'start', 'end', 'speech_start', 'speech_end', 'end_reason', 'text',
@@ -35,10 +42,33 @@ def test_a_time_comes_back_from_a_stamp_to_the_nanosecond(ns: int) -> None:
     assert time_to_ns(stamp) == ns
 
 
+@given(ns=st.integers(-2**80, 2**80))
+def test_a_time_that_no_stamp_can_hold_becomes_the_nearest_second(ns: int) -> None:
+    stamp = ns_to_time(ns)
+    assert 0 <= stamp.nanosec < NS_PER_S
+    assert stamp.sec == min(max(ns // NS_PER_S, -2**31), 2**31 - 1)
+
+
+def test_a_result_of_several_parts_spans_them() -> None:
+    last = replace(UTTERANCE, end_ns=9 * NS_PER_S, speech_end_ns=8 * NS_PER_S)
+    result = Result(1, (UTTERANCE, last), transcript('a b'), None, {})
+    written = json.loads(result_json(result, 'm'))
+    assert (written['start']['sec'], written['end']['sec']) == (5, 9)
+    assert (written['speech_start']['nanosec'], written['speech_end']['sec']) == (100_000_000, 8)
+
+
+def test_a_partial_result_marks_its_stable_words() -> None:
+    partial = Partial(4, 5 * NS_PER_S + 1, 6 * NS_PER_S, 'go höme now', 2)
+    written = json.loads(partial_json(partial))
+    assert written == {
+        'schema': 1, 'id': 4, 'start': {'sec': 5, 'nanosec': 1}, 'end': {'sec': 6, 'nanosec': 0},
+        'text': 'go höme now', 'stable': 'go höme'}
+
+
 @given(text=st.text(), result_id=st.integers(1))
 def test_a_result_is_json_with_every_documented_key_and_the_text_unchanged(
         text: str, result_id: int) -> None:
-    result = Result(result_id, UTTERANCE, transcript(text), None, {'latency_ms': 1.23456})
+    result = Result(result_id, (UTTERANCE,), transcript(text), None, {'latency_ms': 1.23456})
     written = json.loads(result_json(result, 'builtin'))
     assert written.keys() == KEYS
     assert (written['id'], written['text'], written['error']) == (result_id, text, None)
@@ -47,7 +77,7 @@ def test_a_result_is_json_with_every_documented_key_and_the_text_unchanged(
 
 
 def test_a_result_holds_stamps_reason_and_word_times() -> None:
-    result = Result(3, UTTERANCE, transcript('größer grün'), None, {})
+    result = Result(3, (UTTERANCE,), transcript('größer grün'), None, {})
     written = json.loads(result_json(result, 'm.nemo'))
     assert written['start'] == {'sec': 5, 'nanosec': 1}
     assert written['end'] == {'sec': 6, 'nanosec': 0}
@@ -61,11 +91,11 @@ def test_a_result_holds_stamps_reason_and_word_times() -> None:
 
 
 def test_letters_beyond_ascii_are_written_as_they_are() -> None:
-    assert 'größer' in result_json(Result(1, UTTERANCE, transcript('größer'), None, {}), 'm')
+    assert 'größer' in result_json(Result(1, (UTTERANCE,), transcript('größer'), None, {}), 'm')
 
 
 def test_a_failed_utterance_has_its_error_and_no_text() -> None:
-    result = Result(1, UTTERANCE, None, RuntimeError('out of "memory"\n'), {})
+    result = Result(1, (UTTERANCE,), None, RuntimeError('out of "memory"\n'), {})
     written = json.loads(result_json(result, 'm'))
     assert written.keys() == KEYS
     assert written['error'] == 'RuntimeError: out of "memory"\n'
@@ -74,7 +104,7 @@ def test_a_failed_utterance_has_its_error_and_no_text() -> None:
 
 
 def test_a_failure_without_a_message_is_still_named() -> None:
-    written = json.loads(result_json(Result(1, UTTERANCE, None, AssertionError(), {}), 'm'))
+    written = json.loads(result_json(Result(1, (UTTERANCE,), None, AssertionError(), {}), 'm'))
     assert 'AssertionError' in written['error']
 
 

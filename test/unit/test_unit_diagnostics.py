@@ -3,8 +3,20 @@
 from diagnostic_msgs.msg import DiagnosticStatus
 from hypothesis import given
 from hypothesis import strategies as st
-from parakeet_ros.diagnostics import AUDIO_INPUT, ERROR, OK, Problems, RECOGNIZER, status, WARN
+from local_ros import LocalRos
+from parakeet_ros.diagnostics import (
+    AUDIO_INPUT,
+    diagnostic_name,
+    ERROR,
+    OK,
+    Problems,
+    RECOGNIZER,
+    status,
+    WARN,
+    worst,
+)
 import pytest
+from rclpy.node import Node
 
 Log = list[tuple[bytes, str]]
 
@@ -34,7 +46,7 @@ def test_a_changed_problem_is_logged_again(
     problems.report('drops', RECOGNIZER, WARN, 'dropped')
     problems.report('drops', RECOGNIZER, *changed)
     assert log == [(WARN, 'dropped'), changed]
-    assert problems.worst(RECOGNIZER, 'fine') == changed
+    assert worst([problems], RECOGNIZER, 'fine') == changed
 
 
 def test_mending_is_logged_once_and_a_return_is_news(problems: Problems, log: Log) -> None:
@@ -49,17 +61,17 @@ def test_mending_is_logged_once_and_a_return_is_news(problems: Problems, log: Lo
 
 
 def test_nothing_wrong_is_fine(problems: Problems) -> None:
-    assert problems.worst(AUDIO_INPUT, 'active') == (OK, 'active')
+    assert worst([problems], AUDIO_INPUT, 'active') == (OK, 'active')
 
 
 @given(levels=st.lists(st.sampled_from([WARN, ERROR]), min_size=1, max_size=6))
 def test_the_worst_level_wins_and_every_message_is_shown(levels: list[bytes]) -> None:
-    problems = Problems(lambda level, message: None)
-    problems.report('other', AUDIO_INPUT, ERROR, 'of another task')
+    two = [Problems(lambda level, message: None) for _ in range(2)]
+    two[1].report('other', AUDIO_INPUT, ERROR, 'of another task')
     for number, level in enumerate(levels):
-        problems.report(f'key {number}', RECOGNIZER, level, f'message {number}.')
-    worst, message = problems.worst(RECOGNIZER, 'fine')
-    assert worst == max(levels)
+        two[number >= 3].report(f'key {number}', RECOGNIZER, level, f'message {number}.')
+    level, message = worst(two, RECOGNIZER, 'fine')
+    assert level == max(levels)
     assert message == ' '.join(f'message {number}.' for number in range(len(levels)))
 
 
@@ -70,3 +82,12 @@ def test_a_status_writes_floats_with_three_decimals_and_the_rest_as_it_is() -> N
     assert built.level == DiagnosticStatus.WARN
     assert {v.key: v.value for v in built.values} == {
         'rtfx': '0.333', 'queue': '2', 'type': 'None', 'name': 'ä'}
+
+
+@pytest.mark.parametrize(('namespace', 'microphone', 'name'), [
+    ('/', '', 'asr: recognizer'), ('/', 'front', 'asr: front: recognizer'),
+    ('/robot1', 'front', 'robot1/asr: front: recognizer')])
+def test_a_status_is_named_after_node_microphone_and_task(
+        ros: LocalRos, namespace: str, microphone: str, name: str) -> None:
+    node = ros.add(Node('asr', namespace=namespace))
+    assert diagnostic_name(node, microphone, RECOGNIZER) == name

@@ -8,7 +8,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from heldout import Clip, pcm16, spoken
 from local_ros import LocalRos
 from parakeet_ros.node import AsrNode
-from parakeet_ros.parameters import READ_ONLY, settings
+from parakeet_ros.parameters import settings, UNCONFIGURED
 import pytest
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -73,9 +73,9 @@ def test_the_node_goes_through_its_life_twice(start: StartNode) -> None:
         assert node.trigger_configure() == SUCCESS
         assert node.current_state_label == 'inactive' and node.engine is not None
         assert node.trigger_activate() == SUCCESS
-        assert node.current_state_label == 'active' and node.audio_input is not None
+        assert node.current_state_label == 'active' and node.microphones[0].input is not None
         assert node.trigger_deactivate() == SUCCESS
-        assert node.current_state_label == 'inactive' and node.audio_input is None
+        assert node.current_state_label == 'inactive' and node.microphones[0].input is None
         assert node.trigger_cleanup() == SUCCESS
 
 
@@ -121,7 +121,7 @@ def test_speech_becomes_text_however_it_ends(
         audio = audio[:-2 * 12_000]
     microphone.publish(AudioData(data=audio))
     if ending == 'deactivate':
-        ros.until(lambda: node.recognizer.is_speaking, 'the node hears speech')
+        ros.until(lambda: node.microphones[0].recognizer.is_speaking, 'the node hears speech')
         node.trigger_deactivate()
     ros.until(lambda: texts, 'a text')
     assert texts == [easy_clip.text]
@@ -192,10 +192,12 @@ def test_what_is_fixed_while_configured_says_what_to_do(start: StartNode) -> Non
     assert outcome(node, 'queue_size', 3) == (True, '')
     node.trigger_configure()
     for setting in settings():
-        if setting.change == READ_ONLY or setting.name.startswith('vad.'):
-            continue
-        successful, reason = outcome(node, setting.name, setting.default)
-        assert not successful and setting.name in reason and 'unconfigured' in reason
+        now = node.get_parameter(setting.name).value
+        assert outcome(node, setting.name, now) == (True, ''), 'that changes nothing'
+        if setting.change == UNCONFIGURED:
+            other = now + 1 if isinstance(now, (int, float)) else ['x'] if now == [''] else 'x'
+            successful, reason = outcome(node, setting.name, other)
+            assert not successful and setting.name in reason
     node.trigger_cleanup()
     assert outcome(node, 'queue_size', 4) == (True, '')
     assert node.config.queue_size == 4

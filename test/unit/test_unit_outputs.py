@@ -11,7 +11,7 @@ from parakeet_ros.audio import StreamUtterance, Utterance
 from parakeet_ros.conversions import ns_to_time
 from parakeet_ros.engine import Timings, Transcript
 from parakeet_ros.outputs import SpeechOutputs
-from parakeet_ros.recognizer import Result
+from parakeet_ros.results import Partial, Result
 import pytest
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -25,7 +25,7 @@ UTTERANCE = StreamUtterance(
 def result(text: str | None, error: Exception | None = None) -> Result:
     """Return a result with a text, or without a transcript."""
     transcript = None if text is None else Transcript(text, (), (), 0.0, 1.0, Timings())
-    return Result(7, UTTERANCE, transcript, error, {'queue_ms': 0.5} if transcript else {})
+    return Result(7, (UTTERANCE,), transcript, error, {'queue_ms': 0.5} if transcript else {})
 
 
 @pytest.fixture
@@ -38,12 +38,13 @@ def heard() -> dict[str, list[Any]]:
 def outputs(ros: LocalRos, heard: dict[str, list[Any]]) -> SpeechOutputs:
     """Return the outputs of an active node, and listen to them."""
     node = ros.add(LifecycleNode('asr', namespace='/robot1'))
-    outputs = SpeechOutputs(node, 'builtin')
+    outputs = SpeechOutputs(node, '', 'builtin')
     node.trigger_configure()
     node.trigger_activate()
     listener = ros.node('listener')
     latched = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     for kind, topic, qos in ((String, 'text', 10), (String, 'result', 10),
+                             (String, 'partial', 10),
                              (DiagnosticArray, 'timing', 10), (Bool, 'is_speaking', latched)):
         heard[topic] = []
         listener.create_subscription(kind, f'/robot1/speech/{topic}', heard[topic].append, qos)
@@ -88,6 +89,15 @@ def test_an_empty_text_is_never_published(
         level, words)
 
 
+def test_a_partial_result_goes_out_on_its_own_topic(
+        ros: LocalRos, outputs: SpeechOutputs, heard: dict[str, list[Any]]) -> None:
+    outputs.publish_partial(Partial(7, 5_000_000_001, 6_000_000_000, 'go home', 1))
+    collect(ros, heard, lambda: heard['partial'])
+    written = json.loads(heard['partial'][0].data)
+    assert (written['id'], written['text'], written['stable']) == (7, 'go home', 'go')
+    assert heard['text'] == heard['result'] == []
+
+
 def test_speaking_is_published_when_it_changes(
         ros: LocalRos, outputs: SpeechOutputs, heard: dict[str, list[Any]]) -> None:
     for speaking in (False, False, True, True, False):
@@ -100,5 +110,5 @@ def test_speaking_is_published_when_it_changes(
 def test_destroyed_outputs_leave_no_topic(ros: LocalRos, outputs: SpeechOutputs) -> None:
     outputs.destroy()
     watcher = ros.node('watcher')
-    ros.until(lambda: not any(watcher.count_publishers(f'/robot1/speech/{topic}') for topic in
-                              ('text', 'result', 'timing', 'is_speaking')), 'the topics go')
+    ros.until(lambda: not any(watcher.count_publishers(f'/robot1/speech/{topic}') for topic in (
+        'text', 'result', 'partial', 'timing', 'is_speaking')), 'the topics go')

@@ -9,63 +9,77 @@ from fake_engine import Counter, FakeEngine, ignore, OnDone, TIMEOUT_S
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
-from parakeet_ros.worker import Worker
+from numpy.typing import NDArray
+from parakeet_ros.worker import Ticket, Worker
 import pytest
 
 
 @contextmanager
-def running(engine: FakeEngine, capacity: int, on_done: OnDone = ignore) -> Iterator[Worker]:
+def running(engine: FakeEngine, capacity: int = 100, on_done: OnDone = ignore,
+            batch_size: int = 1) -> Iterator[Worker]:
     """Run a worker that is gone afterwards, whatever its engine waits for."""
-    worker = Worker(engine, capacity, on_done)
+    worker = Worker(engine, capacity, on_done, batch_size)
     try:
         yield worker
     finally:
-        for _ in range(capacity + 1):
-            engine.release()
+        engine.let_go()
         assert worker.stop(TIMEOUT_S)
 
 
-def submit(worker: Worker, number: int) -> bool:
-    """Submit a waveform of that many samples, with the number as its context."""
-    return worker.submit(np.zeros(number, np.float32), number)
+def samples(number: int) -> NDArray[np.float32]:
+    """Return a waveform that can be told by its length."""
+    return np.zeros(number, np.float32)
+
+
+def submit(worker: Worker, number: int, lane: str = '') -> Ticket | None:
+    """Submit a waveform of that many samples."""
+    return worker.submit(lane, samples(number))
+
+
+def texts(tickets: list[Ticket]) -> list[str]:
+    """Return what the engine made of them."""
+    return [ticket.transcript.text for ticket in tickets]
+
+
+# --- what is accepted ---------------------------------------------------------------------------
 
 
 @given(fails=st.lists(st.booleans(), max_size=20))
 @settings(max_examples=30, deadline=None)
-def test_outcomes_come_in_order_and_an_error_spoils_only_its_own_job(fails: list[bool]) -> None:
+def test_an_error_spoils_only_its_own_waveform(fails: list[bool]) -> None:
     engine = FakeEngine()
-    with running(engine, capacity=20) as worker:
+    with running(engine) as worker:
+        tickets = [submit(worker, number) for number in range(len(fails))]
         for number, fail in enumerate(fails):
-            assert submit(worker, number)
             engine.release(RuntimeError(f'no {number}') if fail else None)
         assert worker.drain(TIMEOUT_S)
-        outcomes = worker.take_outcomes()
-    assert [o.job.context for o in outcomes] == list(range(len(fails)))
-    for number, (outcome, fail) in enumerate(zip(outcomes, fails, strict=True)):
-        assert str(outcome.error) == (f'no {number}' if fail else 'None')
-        assert (outcome.transcript is None) == fail
-        assert fail or outcome.transcript.text == str(number)
-        assert outcome.queue_ms >= 0
+    for number, (ticket, fail) in enumerate(zip(tickets, fails, strict=True)):
+        assert ticket.done and ticket.queue_ms >= 0
+        assert str(ticket.error) == (f'no {number}' if fail else 'None')
+        assert (ticket.transcript is None) == fail
+        assert fail or ticket.transcript.text == str(number)
 
 
-@given(capacity=st.integers(1, 5), offered=st.integers(0, 12))
+@given(capacity=st.integers(1, 5), n_submitted=st.integers(0, 12))
 @settings(max_examples=30, deadline=None)
-def test_a_full_queue_refuses_and_what_it_accepted_is_done(capacity: int, offered: int) -> None:
+def test_a_full_lane_refuses_and_what_it_accepted_is_done(
+        capacity: int, n_submitted: int) -> None:
     engine = FakeEngine()
     with running(engine, capacity) as worker:
-        assert submit(worker, 1000)
+        first = submit(worker, 1000)
         engine.started.until(1)  # it is in the engine and takes no place in the queue
-        accepted = [number for number in range(offered) if submit(worker, number)]
-        assert accepted == list(range(min(capacity, offered)))
-        assert worker.depth == 1 + len(accepted)
-        for _ in range(worker.depth):
-            engine.release()
+        tickets = [submit(worker, number) for number in range(n_submitted)]
+        accepted = [ticket for ticket in tickets if ticket is not None]
+        assert tickets[:capacity] == accepted, 'the first ones are taken'
+        assert submit(worker, 7, 'other lane') is not None
+        assert worker.depth == 2 + len(accepted)
+        engine.let_go()
         assert worker.drain(TIMEOUT_S)
-        assert [o.job.context for o in worker.take_outcomes()] == [1000, *accepted]
-        assert worker.depth == 0 and worker.take_outcomes() == []
+        assert texts([first, *accepted]) == ['1000', *map(str, range(len(accepted)))]
+        assert worker.depth == 0
 
 
-def test_a_queue_that_was_full_accepts_again() -> None:
+def test_a_lane_that_was_full_accepts_again() -> None:
     engine = FakeEngine()
     with running(engine, capacity=1) as worker:
         submit(worker, 1)
@@ -78,16 +92,18 @@ def test_a_queue_that_was_full_accepts_again() -> None:
 
 def test_drain_times_out_while_the_engine_is_busy_and_then_waits_for_everything() -> None:
     engine = FakeEngine()
-    with running(engine, capacity=3) as worker:
+    with running(engine) as worker:
         assert worker.drain(0.0), 'nothing was submitted'
-        for number in range(3):
-            submit(worker, number)
+        tickets = [submit(worker, number) for number in range(3)]
         engine.release()
         engine.release()
         assert not worker.drain(0.05)
         engine.release()
         assert worker.drain(TIMEOUT_S)
-        assert len(worker.take_outcomes()) == 3
+        assert all(ticket.done for ticket in tickets)
+
+
+# --- the thread ---------------------------------------------------------------------------------
 
 
 def test_stop_ends_an_idle_worker() -> None:
@@ -105,31 +121,144 @@ def test_stop_gives_up_on_a_blocked_engine_whose_thread_ends_when_released(waiti
     assert not worker.stop(0.05)
     engine.release()
     assert worker.stop(TIMEOUT_S)
-    assert engine.lengths == [0], 'nothing new is begun after stop'
+    assert engine.batches == [[0]], 'nothing new is begun after stop'
 
 
-def test_on_done_is_called_once_for_each_outcome_when_it_can_be_taken() -> None:
-    engine, done = FakeEngine(), Counter()
-    taken: list[list[int]] = []
+def test_on_done_is_called_when_what_was_accepted_is_done() -> None:
+    engine, called = FakeEngine(), Counter()
+    tickets: list[Ticket] = []
+    done: list[int] = []  # how many tickets were done at each call
 
-    def take() -> None:
-        taken.append([outcome.job.context for outcome in worker.take_outcomes()])
-        done()
+    def on_done() -> None:
+        done.append(sum(ticket.done for ticket in tickets))
+        called()
 
-    with running(engine, 5, take) as worker:
+    with running(engine, on_done=on_done) as worker:
+        tickets += [submit(worker, number) for number in range(5)]
         for number in range(5):
-            submit(worker, number)
             engine.release(ValueError('bad') if number == 2 else None)
-        done.until(5)
-    assert taken == [[0], [1], [2], [3], [4]]
+        called.until(5)
+    assert done == [1, 2, 3, 4, 5]
 
 
 def test_one_thread_of_its_own_calls_the_engine_whoever_submits() -> None:
-    engine = FakeEngine()
-    with running(engine, capacity=40) as worker, ThreadPoolExecutor(4) as pool:
-        for _ in range(40):
-            engine.release()
-        assert all(pool.map(lambda number: submit(worker, number), range(40)))
+    engine = FakeEngine(holds=False)
+    with running(engine) as worker, ThreadPoolExecutor(4) as pool:
+        tickets = list(pool.map(lambda number: submit(worker, number), range(40)))
         assert worker.drain(TIMEOUT_S)
-        assert sorted(o.job.context for o in worker.take_outcomes()) == list(range(40))
+    assert texts(tickets) == [str(number) for number in range(40)]
     assert len(engine.threads) == 1 and get_ident() not in engine.threads
+
+
+# --- what is offered ----------------------------------------------------------------------------
+
+
+def test_an_offer_runs_only_when_nothing_accepted_waits() -> None:
+    engine = FakeEngine()
+    with running(engine) as worker:
+        submit(worker, 1)
+        engine.started.until(1)
+        offer = worker.offer('b', samples(9))
+        tickets = [submit(worker, number) for number in (2, 3)]
+        for _ in range(3):
+            engine.release()
+        engine.started.until(4)
+        assert all(ticket.done for ticket in tickets) and not offer.done
+        assert worker.depth == 0, 'nothing accepted is left'
+    assert engine.batches == [[1], [2], [3], [9]]
+
+
+def test_a_newer_offer_takes_the_place_of_one_that_waits_and_only_in_its_own_lane() -> None:
+    engine = FakeEngine()
+    with running(engine) as worker:
+        submit(worker, 1)
+        engine.started.until(1)
+        older, newer = worker.offer('a', samples(2)), worker.offer('a', samples(3))
+        other = worker.offer('b', samples(4))
+        withdrawn = worker.offer('c', samples(5))
+        worker.withdraw('c')
+        for _ in range(3):
+            engine.release()
+        engine.started.until(3)
+    assert newer.done and other.done and not older.done and not withdrawn.done
+    assert engine.batches == [[1], [3], [4]]
+
+
+@pytest.mark.parametrize('when', ['waits', 'replaced', 'runs', 'done'])
+def test_an_offer_can_be_confirmed_wherever_it_is_and_is_transcribed_once(when: str) -> None:
+    engine, called = FakeEngine(), Counter()
+    with running(engine, on_done=called) as worker:
+        if when in ('waits', 'replaced'):
+            submit(worker, 1)
+            engine.started.until(1)
+        offer = worker.offer('', samples(2))
+        if when == 'replaced':
+            worker.offer('', samples(3))
+        elif when in ('runs', 'done'):
+            engine.started.until(1)
+        if when == 'done':
+            engine.release()
+            submit(worker, 4)
+            engine.started.until(2)
+            assert offer.done and called.value == 0
+        assert worker.confirm(offer)
+        engine.let_go()
+        assert worker.drain(TIMEOUT_S)
+        assert texts([offer]) == ['2'] and offer.queue_ms >= 0
+        called.until(1)
+    assert sum(batch.count(2) for batch in engine.batches) == 1
+
+
+def test_a_waiting_offer_that_a_full_lane_cannot_take_is_refused() -> None:
+    engine = FakeEngine()
+    with running(engine, capacity=1) as worker:
+        submit(worker, 1)
+        engine.started.until(1)
+        submit(worker, 2)
+        offer = worker.offer('', samples(3))
+        assert not worker.confirm(offer)
+        engine.let_go()
+        assert worker.drain(TIMEOUT_S)
+    assert engine.batches == [[1], [2]], 'and it is not run as an offer either'
+
+
+# --- lanes --------------------------------------------------------------------------------------
+
+
+@given(waiting=st.lists(st.integers(0, 6), min_size=1, max_size=6),
+       batch_size=st.integers(1, 4))
+@settings(max_examples=50, deadline=None)
+def test_lanes_are_served_in_turn_and_each_in_order(waiting: list[int], batch_size: int) -> None:
+    engine = FakeEngine()
+    with running(engine, batch_size=batch_size) as worker:
+        submit(worker, 0)
+        engine.started.until(1)
+        for lane, count in enumerate(waiting):
+            for number in range(count):
+                submit(worker, 10 * (lane + 1) + number, str(lane))
+        engine.let_go()
+        assert worker.drain(TIMEOUT_S)
+    batches = engine.batches[1:]
+    assert all(len(batch) == batch_size for batch in batches[:-1])
+    served = [length for batch in batches for length in batch]
+    assert len(served) == sum(waiting)
+    for lane, count in enumerate(waiting):
+        places = [served.index(10 * (lane + 1) + number) for number in range(count)]
+        assert places == sorted(places)
+        for number, place in enumerate(places):  # at most one of each lane more than its own
+            assert place < (number + 1) * len(waiting)
+
+
+def test_offers_are_served_in_turn_too() -> None:
+    engine = FakeEngine()
+    with running(engine) as worker:
+        worker.offer('a', samples(1))
+        engine.started.until(1)
+        for lane, number in (('a', 1), ('b', 2)):
+            worker.offer(lane, samples(number))
+        engine.release()
+        engine.started.until(2)
+        worker.offer('a', samples(3))
+        engine.release()
+        engine.started.until(3)
+    assert engine.batches[1] == [2] or engine.batches[2] == [2], 'b is not starved by a'
