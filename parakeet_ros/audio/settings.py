@@ -25,7 +25,7 @@ class SegmenterConfig:
     onset_db: float = _setting(
         7.0, 3.0, 40.0, 'Level above the noise floor at which speech begins, in dB.')
     offset_db: float = _setting(
-        4.5, 1.0, 40.0, 'Level above the noise floor below which speech ends, in dB.')
+        4.0, 1.0, 40.0, 'Level above the noise floor below which speech ends, in dB.')
     floor_min_db: float = _setting(
         -70.0, -100.0, -20.0,
         'Lowest noise floor in dBFS; below it everything counts as equally silent.')
@@ -34,7 +34,7 @@ class SegmenterConfig:
     min_speech_s: float = _setting(
         0.08, 0.03, 1.0, 'Speech needed to begin an utterance, in seconds; shorter is a click.')
     hangover_s: float = _setting(
-        0.5, 0.1, 5.0, 'Silence awaited before an utterance ends, in seconds.')
+        0.6, 0.1, 5.0, 'Silence awaited before an utterance ends, in seconds.')
     pre_roll_s: float = _setting(
         0.23, 0.0, 2.0, 'Audio kept before the first speech, in seconds.')
     post_roll_s: float = _setting(

@@ -6,31 +6,42 @@ mean removed so that a microphone's DC offset does not count. Three ideas do the
 
 - A frame is judged by the median of the five levels around it. A click of 20 ms leaves no trace,
   and the chance peaks and dips of noise shrink.
-- The noise floor is the 5th percentile of the last `floor_window_s` of these levels. Even fluent
-  speech comes near the background for about that share of the time (closures, gaps between words),
-  so the floor stays under speech; a quieter background pulls it down within a twentieth of the
-  window, a louder one lifts it when it has filled the rest. A stream begins as if a quiet room
-  had preceded it, so that speech at its first sample is heard.
-- Speech begins when enough frames lie `onset_db` above the floor and ends when none has been
-  `offset_db` above it for `hangover_s`.
+- It is compared with the background: its floor, and how far it swings above it (`background.py`).
+  A stream begins as if a quiet room had preceded it, so that speech at its first sample is heard.
+  The onset threshold lies `onset_db` above the floor, the offset threshold `offset_db`; where the
+  background swings by more than a fan does, both are lifted: by 6.5 dB at most, or further where
+  the voice heard lately is so loud that it stands out all the same.
 
-A background that gets louder looks like speech until the floor has learnt it. `is_noise` tells
-the two apart afterwards: then hardly a frame stands out of the floor as now known.
+Speech begins when enough frames reach the onset threshold and ends when none has reached the
+offset threshold for `hangover_s`.
+
+A background that gets louder looks like speech until it has been learnt. Then what was taken for
+a voice does not reach the onset threshold any more, which ends the speech at once, and `is_noise`
+tells that there never was any.
+
+The level is that of the whole band. Weighting it by frequency was tried: every band-pass, tilt
+and division in up to four bands with floors of their own separated speech from fans, motors,
+crowds and music about as well or worse, for fricatives and low voices are lost with the noise.
 """
-from bisect import bisect_left, insort
 from collections import deque
 import heapq
 from math import log10
 
 import numpy as np
 import numpy.typing as npt
+from parakeet_ros.audio.background import Background
 from parakeet_ros.audio.buffer import Waveform
 from parakeet_ros.audio.settings import FRAME_SAMPLES, SegmenterConfig, to_frames
 
-FLOOR_QUANTILE = 0.05
 INITIAL_FLOOR_DB = -50.0  # above most rooms as microphones give them, well below speech
 JUDGED_FRAMES = 5  # a frame is judged by the median level of this many
 DELAY_FRAMES = JUDGED_FRAMES // 2  # they lie around it, so the judgement comes late
+STEADY_SWING_DB = 2.0  # about that of steady noise, judged by medians
+MAX_LIFT_DB = 6.5  # more would lose speech that is 10 dB louder than noise
+VOICE_RANGE_DB = 14.0  # but up to this far below the voice nothing is lost
+OFFSET_LIFT = 0.9  # of the lift; the more, the more weak syllables are lost
+VOICE_ATTACK = 0.1  # per frame, of the way up to a louder level; a bump of 80 ms makes half of it
+VOICE_DECAY_DB = 0.015  # per frame: in 10 s, a voice 15 dB fainter is as good
 ACCEPT_WINDOW = 2  # the frames that begin speech may be spread over twice their number
 
 
@@ -55,8 +66,9 @@ class EnergyVad:
         self.level_db = config.floor_min_db
         initial_db = max(config.floor_min_db, INITIAL_FLOOR_DB)
         self._latest = deque([initial_db] * JUDGED_FRAMES, maxlen=JUDGED_FRAMES)
-        self._history = deque([initial_db] * to_frames(config.floor_window_s))
-        self._sorted = list(self._history)
+        self._background = Background(initial_db, to_frames(config.floor_window_s))
+        self._voice_db = config.floor_min_db  # how loud the latest speech was, slowly forgotten
+        self._recent: deque[float] = deque()  # judged levels of the frames that may begin speech
         self._loud_bits = 0  # bit k: the frame k frames ago was loud enough to begin speech
         self._loudest: list[float] = []  # heap of the loudest frames of the latest speech
         self.configure(config)
@@ -67,17 +79,31 @@ class EnergyVad:
         self._needed_frames = to_frames(config.min_speech_s)
         self._accept_frames = ACCEPT_WINDOW * self._needed_frames
         self._accept_mask = (1 << self._accept_frames) - 1
+        self._recent = deque(self._recent, maxlen=self._accept_frames)
         self._hangover_frames = to_frames(config.hangover_s)
-        history = list(self._history)[-to_frames(config.floor_window_s):]
-        missing = to_frames(config.floor_window_s) - len(history)
-        self._history = deque([self.noise_floor_db] * missing + history)
-        self._sorted = sorted(self._history)
+        self._background.resize(to_frames(config.floor_window_s))
 
     @property
     def noise_floor_db(self) -> float:
         """Level of the background in dBFS, as now known."""
-        quantile = self._sorted[int(FLOOR_QUANTILE * len(self._sorted))]
-        return max(quantile, self._config.floor_min_db)
+        return max(self._background.floor_db, self._config.floor_min_db)
+
+    @property
+    def onset_threshold_db(self) -> float:
+        """Level in dBFS at which speech begins."""
+        return self.noise_floor_db + self._config.onset_db + self._lift_db
+
+    @property
+    def offset_threshold_db(self) -> float:
+        """Level in dBFS below which speech ends."""
+        return self.noise_floor_db + self._config.offset_db + OFFSET_LIFT * self._lift_db
+
+    @property
+    def _lift_db(self) -> float:
+        """Return by how much the background's swing lifts the thresholds."""
+        loud_db = self._voice_db - VOICE_RANGE_DB - self.noise_floor_db - self._config.onset_db
+        excess_db = self._background.swing_db - STEADY_SWING_DB
+        return max(0.0, min(excess_db, max(MAX_LIFT_DB, loud_db)))
 
     @property
     def lookback_frames(self) -> int:
@@ -87,7 +113,7 @@ class EnergyVad:
     @property
     def is_noise(self) -> bool:
         """Whether the latest speech does not stand out of the background as now known."""
-        return self._loudest[0] < self.noise_floor_db + self._config.onset_db
+        return self._loudest[0] < self.onset_threshold_db
 
     @property
     def is_pause(self) -> bool:
@@ -101,29 +127,33 @@ class EnergyVad:
         self.level_db = 10.0 * log10(max(1e-20, power))
         self._latest.append(max(config.floor_min_db, self.level_db))
         judged_db = sorted(self._latest)[DELAY_FRAMES]
-        self._learn(judged_db)
-        above_db = judged_db - self.noise_floor_db
+        self._recent.append(judged_db)
+        self._background.learn(judged_db)
+        self._follow_voice(judged_db)
         if self.is_speech:
-            self._continue(judged_db, above_db)
+            self._continue(judged_db)
         else:
-            self._seek(above_db)
+            self._seek(judged_db)
         self.n_frames += 1
         return self.is_speech
 
     def end_speech(self) -> None:
         """Stop waiting for more of the speech that is going on or may be beginning."""
+        if self.is_speech and self.is_noise:
+            self._voice_db = self._config.floor_min_db
         self.is_speech = False
         self._loud_bits = 0
 
-    def _learn(self, judged_db: float) -> None:
-        """Replace the oldest level of the floor's window by a new one."""
-        del self._sorted[bisect_left(self._sorted, self._history.popleft())]
-        insort(self._sorted, judged_db)
-        self._history.append(judged_db)
+    def _follow_voice(self, judged_db: float) -> None:
+        """Learn the level of speech from its louder frames."""
+        if self.is_speech and judged_db > self._voice_db:
+            self._voice_db += VOICE_ATTACK * (judged_db - self._voice_db)
+        else:
+            self._voice_db = max(self._voice_db - VOICE_DECAY_DB, self._config.floor_min_db)
 
-    def _seek(self, above_db: float) -> None:
+    def _seek(self, judged_db: float) -> None:
         """Begin speech when enough of the latest frames are loud; short dips are tolerated."""
-        loud = above_db >= self._config.onset_db
+        loud = judged_db >= self.onset_threshold_db
         self._loud_bits = (self._loud_bits << 1 | loud) & self._accept_mask
         if self._loud_bits.bit_count() < self._needed_frames:
             return
@@ -131,14 +161,16 @@ class EnergyVad:
         self.is_speech = True
         self.speech_start_frame = max(0, oldest_loud - DELAY_FRAMES)
         self.speech_end_frame = self.n_frames + 1 - DELAY_FRAMES
-        latest = list(self._history)[-self._accept_frames:]
-        self._loudest = heapq.nlargest(self._needed_frames, latest)
+        self._loudest = heapq.nlargest(self._needed_frames, self._recent)
         heapq.heapify(self._loudest)
+        self._voice_db = max(self._voice_db, self._loudest[0])
 
-    def _continue(self, judged_db: float, above_db: float) -> None:
-        """Prolong speech by a frame above the lower threshold, or end it after the hangover."""
+    def _continue(self, judged_db: float) -> None:
+        """Prolong speech by a frame above the lower threshold, or end it."""
         heapq.heappushpop(self._loudest, judged_db)
-        if above_db >= self._config.offset_db:
+        if judged_db >= self.offset_threshold_db:
             self.speech_end_frame = self.n_frames + 1 - DELAY_FRAMES
         elif self.n_frames + 1 - self.speech_end_frame >= self._hangover_frames:
+            self.end_speech()
+        if self._voice_db < self.onset_threshold_db:
             self.end_speech()

@@ -128,7 +128,7 @@ def test_speaking_lasts_from_the_word_to_the_end_of_the_hangover():
     for begin in range(0, len(waveform), 1_600):
         segmenter.process(waveform[begin:begin + 1_600])
         speaking.append(segmenter.is_speaking)
-    assert speaking == [False] * 10 + [True] * 9 + [False] * 11
+    assert speaking == [False] * 10 + [True] * 10 + [False] * 10
 
 
 def test_settings_change_between_utterances_never_within():

@@ -1,0 +1,79 @@
+"""The background is told from the speech in front of it, and its swing from its floor."""
+from hypothesis import given
+from hypothesis import strategies as st
+import numpy as np
+from parakeet_ros.audio import EnergyVad, Segmenter, SegmenterConfig
+from parakeet_ros.audio.background import Background, SlidingQuantile
+from parakeet_ros.audio.vad import frame_powers
+import pytest
+from sounds import sound
+
+CONFIG = SegmenterConfig()
+
+
+def swinging(seconds, low_db, high_db):
+    """Return noise that alternates between two levels, 0.3 s each, as music does."""
+    return sound([(0.3, low_db), (0.3, high_db)] * round(seconds / 0.6))
+
+
+@given(st.lists(st.floats(-100, 0), min_size=1, max_size=60), st.integers(1, 20),
+       st.sampled_from([0.05, 0.15, 0.5]))
+def test_a_sliding_quantile_is_that_of_the_latest_values(values, size, quantile):
+    sliding = SlidingQuantile(quantile, size, values[:1])
+    for value in values[1:]:
+        sliding.push(value)
+    latest = values[-size:]
+    assert sliding.history == latest
+    assert sliding.value == sorted(latest)[int(quantile * len(latest))]
+
+
+@pytest.mark.parametrize('swing_db', [0.0, 6.0, 12.0])
+def test_the_swing_is_how_far_the_background_rises(swing_db):
+    background = Background(-50.0, 200)
+    for frame in range(1_500):
+        background.learn(-50.0 + swing_db * (frame // 30 % 2))
+    assert (background.floor_db, background.swing_db) == (-50.0, swing_db)
+
+
+def test_speech_with_pauses_is_not_taken_for_the_swing_of_the_background():
+    background = Background(-50.0, 200)
+    for frame in range(3_000):  # 2 s of speech, 1.2 s of pause
+        background.learn(-20.0 if frame % 320 < 200 else -50.0)
+    assert background.swing_db == 0.0
+
+
+def test_a_level_that_jumps_does_not_change_the_swing():
+    background = Background(-50.0, 200)
+    for level_db in (-50.0, -20.0, -40.0):
+        for _ in range(1_000):
+            background.learn(level_db)
+            assert background.swing_db == 0.0
+
+
+def test_a_swinging_background_becomes_no_speech_and_speech_over_it_is_heard():
+    music, word = swinging(12, -50, -40), swinging(0.6, -15, -15)
+    segmenter = Segmenter()
+    segmenter.process(music)
+    assert not segmenter.is_speaking
+    [utterance] = segmenter.process(np.concatenate([word, music]))
+    assert utterance.speech_start_sample == pytest.approx(len(music), abs=800)
+    assert utterance.speech_end_sample == pytest.approx(len(music) + len(word), abs=800)
+
+
+def test_thresholds_follow_the_settings_over_a_steady_background():
+    vad = EnergyVad(CONFIG)
+    for power in frame_powers(sound([(5, -40)])).tolist():
+        vad.step(power)
+    above_db = vad.onset_threshold_db - vad.noise_floor_db
+    assert above_db == pytest.approx(CONFIG.onset_db, abs=1.5)
+    assert vad.noise_floor_db < vad.offset_threshold_db < vad.onset_threshold_db
+
+
+def test_a_loud_voice_lifts_the_thresholds_of_a_swinging_background_further():
+    def onset_above_db(voice_db):
+        vad = EnergyVad(CONFIG)
+        line = [swinging(12, -60, -48), sound([(1, voice_db)]), swinging(1.8, -60, -48)]
+        for power in frame_powers(np.concatenate(line)).tolist():
+            vad.step(power)
+        return vad.onset_threshold_db - vad.noise_floor_db
+    assert onset_above_db(-10) > onset_above_db(-40) + 2
