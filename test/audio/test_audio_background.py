@@ -77,3 +77,29 @@ def test_a_loud_voice_lifts_the_thresholds_of_a_swinging_background_further():
             vad.step(power)
         return vad.onset_threshold_db - vad.noise_floor_db
     assert onset_above_db(-10) > onset_above_db(-40) + 2
+
+
+@pytest.mark.parametrize('jump_db', [10, 20, 30])
+def test_a_background_that_gets_louder_is_no_speech_after_two_seconds(jump_db):
+    segmenter = Segmenter()
+    segmenter.process(sound([(5, -60)]))
+    assert segmenter.process(sound([(2, -60 + jump_db)], seed=1)) == []
+    assert not segmenter.is_speaking
+
+
+def test_an_hour_of_swinging_noise_holds_no_segment_open():
+    minute, segmenter, first_minute = swinging(60, -50, -38), Segmenter(), True
+    for _ in range(60):
+        ended = segmenter.process(minute)
+        assert first_minute or ended == []
+        assert not segmenter.is_speaking
+        first_minute = False
+
+
+def test_speech_that_a_swinging_background_prolongs_ends_all_the_same():
+    segmenter, music = Segmenter(), swinging(30, -50, -38)
+    ended = segmenter.process(np.concatenate([music, sound([(1, -30)]), music]))
+    assert not segmenter.is_speaking
+    [utterance] = [u for u in ended if u.speech_end_sample > len(music)]
+    assert utterance.speech_start_sample == pytest.approx(len(music), abs=8_000)
+    assert utterance.end_sample < len(music) + 16 * 16_000
