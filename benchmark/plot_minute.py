@@ -26,8 +26,7 @@ try:
     from PIL import Image
 except ModuleNotFoundError:
     sys.exit('plot_minute: matplotlib is missing; install it with: pip install matplotlib')
-matplotlib.use('Agg')
-from matplotlib import pyplot  # noqa: E402
+matplotlib.use('Agg')  # no window
 
 PART_S = 20.0
 PARTS = (('fan', 10), ('motor', 10), ('music', 10))
@@ -110,6 +109,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog='plot_minute', description='Draw one noisy minute.')
     parser.add_argument('file', type=Path, help='the PNG to write')
     options = parser.parse_args()
+    from matplotlib import pyplot  # after the choice above
     torch.set_num_threads(1)
     waveform, spoken = noisy_minute()
     figure, axes = pyplot.subplots(3, 1, figsize=(12, 7), sharex=True, layout='constrained',
