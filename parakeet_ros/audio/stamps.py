@@ -6,6 +6,9 @@ NS_PER_S = 1_000_000_000
 JITTER_NS = 45_000_000
 # Sound cards run up to some 200 ppm fast or slow; the line follows five times that.
 DRIFT_PPM = 1_000
+# A stamp that lies far before the end of the audio is believed when all stamps of so long do: one
+# that is only wrong by itself would make the next good one look like a gap.
+PATIENCE_S = 0.5
 
 
 class StampLine:
@@ -22,6 +25,7 @@ class StampLine:
         self._sample_rate = sample_rate
         self._sample: int | None = None
         self._time_ns = 0  # of _sample
+        self._early_from: int | None = None  # first sample of the chunks with early stamps
 
     def expected_ns(self, sample: int) -> int | None:
         """Return the time that a sample should have, None before the first stamp."""
@@ -31,7 +35,7 @@ class StampLine:
 
     def restart(self, sample: int, stamp_ns: int) -> None:
         """Go on from a sample and its time, whatever came before."""
-        self._sample, self._time_ns = sample, stamp_ns
+        self._sample, self._time_ns, self._early_from = sample, stamp_ns, None
 
     def follow(self, sample: int, stamp_ns: int) -> int:
         """
@@ -45,9 +49,17 @@ class StampLine:
             self.restart(sample, stamp_ns)
             return 0
         late_ns = stamp_ns - expected_ns
+        if late_ns < -JITTER_NS and self._is_passing(sample):
+            return 0
         if abs(late_ns) > JITTER_NS:
             self.restart(sample, stamp_ns)
             return late_ns
         lean_ns = (expected_ns - self._time_ns) * DRIFT_PPM // 1_000_000
         self.restart(sample, expected_ns + min(max(late_ns, -lean_ns), lean_ns))
         return 0
+
+    def _is_passing(self, sample: int) -> bool:
+        """Return whether early stamps may still turn out to be wrong."""
+        if self._early_from is None:
+            self._early_from = sample
+        return sample - self._early_from < PATIENCE_S * self._sample_rate
