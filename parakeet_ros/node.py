@@ -250,6 +250,8 @@ class AsrNode(LifecycleNode):
     def close(self) -> bool:
         """Publish what the engine can end shortly, release everything; false if it is busy yet."""
         self._deactivate(EXIT_DRAIN_S)
+        for microphone in self.microphones:
+            microphone.outputs.wait_until_sent()
         has_ended = self._cleanup(timeout_s=0.1)
         self.destroy_node()
         return has_ended

@@ -5,11 +5,13 @@ from parakeet_ros.conversions import error_text, ns_to_time, partial_json, resul
 from parakeet_ros.diagnostics import diagnostic_name, ERROR, OK, status
 from parakeet_ros.live_speech import LiveSpeechOutput
 from parakeet_ros.results import Partial, Result
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, String
 
 QUEUE_DEPTH = 10
+SENT_TIMEOUT = Duration(seconds=0.2)
 
 
 class SpeechOutputs:
@@ -63,6 +65,11 @@ class SpeechOutputs:
         if speaking != self._speaking:
             self._speaking = speaking
             self._is_speaking.publish(Bool(data=speaking))
+
+    def wait_until_sent(self) -> None:
+        """Wait shortly until listeners have what was published: the end of the process is near."""
+        for publisher in (self._text, self._result):
+            publisher.wait_for_all_acked(SENT_TIMEOUT)
 
     def destroy(self) -> None:
         """Remove the publishers."""

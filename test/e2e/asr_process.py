@@ -36,6 +36,12 @@ class Process:
             return False
         return True
 
+    @property
+    def memory_mb(self) -> float:
+        """Return the resident memory."""
+        status = Path(f'/proc/{self._child.pid}/status').read_text(encoding='ascii')
+        return int(status.partition('VmRSS:')[2].split()[0]) / 1024
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, as a terminal would, to the whole group."""
         os.killpg(self._child.pid, number)
@@ -60,9 +66,10 @@ class Process:
 class AsrProcess(Process):
     """The node `asr` with some parameters; the packaged model, unless they name another."""
 
-    def __init__(self, log: Path, parameters: dict[str, object]) -> None:
+    def __init__(self, log: Path, parameters: dict[str, object],
+                 module: str = 'parakeet_ros.node') -> None:
         arguments = ['--ros-args']
         for name, value in {'model': 'builtin', **parameters}.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
             arguments += ['-p', f'{name.replace("__", ".")}:={text}']
-        super().__init__(log, 'parakeet_ros.node', *arguments)
+        super().__init__(log, module, *arguments)

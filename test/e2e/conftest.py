@@ -1,7 +1,8 @@
 """Real processes over real DDS: each test has a ROS domain of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import itertools
+import math
 import os
 from pathlib import Path
 
@@ -33,8 +34,8 @@ def start_asr(domain: int, tmp_path: Path) -> Iterator[object]:
     """Return a function that starts the node; whatever it started is gone after the test."""
     started: list[AsrProcess] = []
 
-    def start(**parameters: object) -> AsrProcess:
-        process = AsrProcess(tmp_path / f'asr{len(started)}.log', parameters)
+    def start(module: str = 'parakeet_ros.node', **parameters: object) -> AsrProcess:
+        process = AsrProcess(tmp_path / f'asr{len(started)}.log', parameters, module)
         started.append(process)
         return process
 
@@ -42,3 +43,18 @@ def start_asr(domain: int, tmp_path: Path) -> Iterator[object]:
     for process in started:
         process.interrupt()
         assert not process.is_group_alive(), 'the node left a process behind'
+
+
+@pytest.fixture
+def start_faulty(start_asr: Callable[..., AsrProcess],
+                 monkeypatch: pytest.MonkeyPatch) -> Callable[..., AsrProcess]:
+    """Return a function that starts the node with an engine that fails: see faulty_node.py."""
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join(
+        [str(Path(__file__).parent), os.environ.get('PYTHONPATH', '')]))
+
+    def start(memory_s: float = math.inf, busy_s: float = 0.0, **parameters: object) -> AsrProcess:
+        monkeypatch.setenv('MEMORY_S', str(memory_s))
+        monkeypatch.setenv('BUSY_S', str(busy_s))
+        return start_asr('faulty_node', **parameters)
+
+    return start

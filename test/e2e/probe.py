@@ -53,6 +53,20 @@ class Probe:
         self.node.destroy_node()
         rclpy.try_shutdown(context=self.context)
 
+    def texts_of(self, microphone: str) -> list[str]:
+        """Return the texts of a microphone, which grow as they come."""
+        texts: list[str] = []
+        self.node.create_subscription(
+            String, f'{microphone}/speech/text', lambda m: texts.append(m.data), 100)
+        return texts
+
+    def json_of(self, topic: str) -> list[dict[str, Any]]:
+        """Return the JSON objects on a topic, a list that grows as they come."""
+        objects: list[dict[str, Any]] = []
+        self.node.create_subscription(
+            String, topic, lambda m: objects.append(json.loads(m.data)), 100)
+        return objects
+
     def spin(self, seconds: float) -> None:
         """Handle what arrives for some time."""
         deadline = time.monotonic() + seconds
@@ -110,6 +124,13 @@ class Probe:
         request = ChangeState.Request(transition=Transition(id=number))
         return self.call(ChangeState, '/asr/change_state', request).success
 
+    def begin_transition(self, name: str) -> None:
+        """Ask for a lifecycle transition and do not wait for it."""
+        number = getattr(Transition, f'TRANSITION_{name.upper()}')
+        client = self.node.create_client(ChangeState, '/asr/change_state')
+        self.until(client.service_is_ready, 'service change_state')
+        client.call_async(ChangeState.Request(transition=Transition(id=number)))
+
     def state(self) -> str:
         """Return the lifecycle state."""
         return self.call(GetState, '/asr/get_state', GetState.Request()).current_state.label
@@ -126,10 +147,11 @@ class Microphone:
     """Publish audio from the test's process."""
 
     def __init__(self, probe: Probe, kind: type = AudioDataStamped,
-                 info: AudioInfo | None = None) -> None:
+                 info: AudioInfo | None = None, name: str = '') -> None:
         self._probe = probe
         self._kind = kind
-        self._audio = probe.node.create_publisher(kind, 'audio', 1000)
+        self._prefix = f'{name}/' if name else ''
+        self._audio = probe.node.create_publisher(kind, f'{self._prefix}audio', 1000)
         self._info = None
         self.next_ns = 1_000_000_000_000  # stamp of the next sample
         if info is not None:
@@ -138,7 +160,8 @@ class Microphone:
     def announce(self, info: AudioInfo) -> None:
         """Publish the format."""
         if self._info is None:
-            self._info = self._probe.node.create_publisher(AudioInfo, 'audio_info', LATCHED)
+            self._info = self._probe.node.create_publisher(
+                AudioInfo, f'{self._prefix}audio_info', LATCHED)
         self._info.publish(info)
 
     def until_heard(self) -> None:
