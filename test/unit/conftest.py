@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import os
 
 from heldout import Clip, find_clip
-from local_ros import DOMAIN, LocalRos
+from local_ros import LocalRos
 from parakeet_ros.engine import load_model, Transcriber
 import pytest
 
@@ -32,6 +32,6 @@ def other_clip() -> Clip:
 @pytest.fixture
 def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalRos]:
     """Return a ROS domain of the test's own, for its process and those that it starts."""
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
     with LocalRos() as local:
+        monkeypatch.setenv('ROS_DOMAIN_ID', str(local.domain))
         yield local

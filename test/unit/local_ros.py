@@ -1,6 +1,7 @@
 """A ROS domain of the test's own, in the test's process."""
 
 from collections.abc import Callable
+import itertools
 import os
 import time
 from typing import Any
@@ -10,7 +11,12 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 TIMEOUT_S = 30.0  # of anything that should happen soon, on a loaded machine
-DOMAIN = 1 + os.getpid() % 100  # 0 to 101 are safe on Linux
+DOMAINS = itertools.count(os.getpid())
+
+
+def next_domain() -> int:
+    """Return a ROS domain of its own: nodes of the test before are known for a while."""
+    return 1 + next(DOMAINS) % 100  # 0 to 101 are safe on Linux
 
 
 class LocalRos:
@@ -18,12 +24,13 @@ class LocalRos:
 
     def __init__(self) -> None:
         # the default context, since AudioPlayer is an executable's node and uses no other
-        rclpy.init(args=[], domain_id=DOMAIN)
+        self.domain = next_domain()
+        rclpy.init(args=[], domain_id=self.domain)
         self._executor = SingleThreadedExecutor()
         self._nodes: list[Node] = []
         # DDS allows a participant one type a topic: a second one stands for another process
         self._other = rclpy.Context()
-        rclpy.init(args=[], context=self._other, domain_id=DOMAIN)
+        rclpy.init(args=[], context=self._other, domain_id=self.domain)
         self._strangers: list[Node] = []
 
     def __enter__(self) -> 'LocalRos':

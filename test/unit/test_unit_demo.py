@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from heldout import Clip, spoken
-from local_ros import DOMAIN
+from local_ros import next_domain
 import pytest
 import soundfile
 
@@ -29,7 +29,7 @@ class Ended:
 @pytest.fixture
 def start_demo(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     """Return a function that starts the demonstration in a process group of its own."""
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN))
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(next_domain()))
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: object) -> 'subprocess.Popen[str]':

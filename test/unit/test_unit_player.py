@@ -11,7 +11,7 @@ from typing import Any
 from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
 from hypothesis import given, HealthCheck, settings
 from hypothesis import strategies as st
-from local_ros import DOMAIN, LocalRos
+from local_ros import LocalRos, next_domain
 import numpy as np
 from numpy.typing import NDArray
 from parakeet_ros.conversions import time_to_ns
@@ -190,7 +190,7 @@ def test_a_file_that_cannot_be_played_ends_with_its_name_and_status_2(
 def test_the_player_can_be_ended_without_a_complaint(
         tmp_path: Path, number: signal.Signals, wait_s: str) -> None:
     file = write(tmp_path / 'a.wav', 60.0)
-    environment = {**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN)}
+    environment = {**os.environ, 'ROS_DOMAIN_ID': str(next_domain())}
     with subprocess.Popen(
             [sys.executable, '-m', 'parakeet_ros.player', str(file), '--wait-s', wait_s],
             stderr=subprocess.PIPE, text=True, env=environment) as player:
