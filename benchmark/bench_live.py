@@ -149,7 +149,9 @@ def summary(bench: Bench, streams: int) -> dict[str, Any]:
     recognizer = bench.values['asr: recognizer']
     received = sum(int(values['messages']) for name, values in bench.values.items()
                    if name.endswith('audio input'))
-    timings = [result['timings'] for result in bench.results if result['timings']]
+    # at the end of the stream there is no pause to guess at
+    timings = [result['timings'] for result in bench.results
+               if result['timings'] and result['end_reason'] == 'pause']
     row: dict[str, Any] = {
         'streams': streams, 'utterances': len(timings), 'messages': bench.published,
         'lost_messages': bench.published - received, 'dropped': int(recognizer['dropped']),
