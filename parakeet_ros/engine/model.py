@@ -85,6 +85,6 @@ def _choose_head(checkpoint: Checkpoint, name: str) -> str:
     if name not in heads:
         raise CheckpointError(f"{checkpoint.path}: the model has no {name} head; use '{default}'")
     if not any(tensor.startswith(heads[name].nemo_modules) for tensor in checkpoint.state):
-        raise CheckpointError(f"{checkpoint.path}: the config declares a {name} head but the "
+        raise CheckpointError(f'{checkpoint.path}: the config declares a {name} head but the '
                               f"weights do not hold it; use '{default}'")
     return name
