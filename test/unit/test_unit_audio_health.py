@@ -6,6 +6,7 @@ import numpy as np
 from parakeet_ros.audio import AudioFormat, AudioStream
 from parakeet_ros.audio_health import audio_input_values, look_for_audio_problems
 from parakeet_ros.diagnostics import AUDIO_INPUT, OK, Problems, WARN, worst
+from parakeet_ros.gate import Gate
 import pytest
 
 RATE = 8_000
@@ -25,7 +26,7 @@ class Desk:
                 topic='/audio', type_name='t', publishers=1, messages=3, refused=0, age_s=0.0,
                 silence_reason=lambda: 'it is unplugged.'),
             problems=Problems(lambda level, message: self.log.append(message)),
-            gate=SimpleNamespace(ignored_s=0.0),
+            gate=Gate(0.5),
             recognizer=SimpleNamespace(
                 stream=self.stream, counters=SimpleNamespace(utterances=0)))
 

@@ -276,9 +276,9 @@ def test_the_stable_words_are_those_that_two_looks_in_a_row_begin_with(
 
 def test_a_slow_engine_ends_a_look_before_the_next() -> None:
     engine = FakeEngine()
-    with recognizing(engine, partial_interval_s=0.1) as bench:
+    with recognizing(engine, partial_interval_s=0.15) as bench:
         microphone = Microphone(bench.recognizer)
-        microphone.stream(VOICE[:2 * 4_480])  # enough for one look
+        microphone.stream(VOICE[:2 * 4_480])  # enough for one look, not for two
         engine.started.until(1)
         microphone.stream(TALK * 2)  # many intervals later the engine is still at it
         engine.release()
