@@ -84,8 +84,8 @@ class Listener(Node):
             engine_ms = sum(timings[f'{part}_ms'] for part in ('features', 'encoder', 'decoder'))
             print(f'{start_s:7.2f} - {end_s:6.2f} s  {text!r}', flush=True)
             print(f'{"":20}{timings["latency_ms"]:.0f} ms after the end of speech: pause '
-                  f'{timings["endpoint_ms"]:.0f}, queue {timings["queue_ms"]:.0f}, engine '
-                  f'{engine_ms:.0f} (RTFx {timings["rtfx"]:.0f})'
+                  f'{timings["endpoint_ms"]:.0f}, text {timings["total_ms"]:.1f} ms later; engine '
+                  f'{engine_ms:.0f} ms (RTFx {timings["rtfx"]:.0f})'
                   f'{self._verdict(text, start_s, end_s)}', flush=True)
 
     def _verdict(self, text: str, start_s: float, end_s: float) -> str:
@@ -181,7 +181,7 @@ def _print_table(heard: Heard) -> None:
         ('utterances', f'{len(timings)}'),
         ('audio in them', f'{audio_s:.1f} s'),
         ('end of speech to text', f'p50 {p50:.0f} ms, p95 {p95:.0f} ms'),
-        ('end of pause to text', f'p50 {after_pause[0]:.0f} ms, p95 {after_pause[1]:.0f} ms'),
+        ('end of pause to text', f'p50 {after_pause[0]:.1f} ms, p95 {after_pause[1]:.1f} ms'),
         ('RTFx', f'{audio_s / engine_s:.0f}'),
         ('dropped', heard.health['dropped']),
     )
