@@ -146,7 +146,8 @@ class AsrNode(LifecycleNode):
             Microphone(self, name, p, self.worker, self.engine.name, self._log) for name in names]
         self._on_robot_speaking(Bool(data=self._robot_speaks))
         self.get_logger().info(
-            f'Loaded {self.engine.name} on {self.engine.device} in {self.engine.dtype}.')
+            f'Loaded {self.engine.name} on {self.engine.device} in '
+            f'{str(self.engine.dtype).removeprefix("torch.")}.')
 
     def _activate(self) -> None:
         for microphone in self.microphones:
