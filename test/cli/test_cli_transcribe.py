@@ -101,7 +101,9 @@ def test_ctrl_c_exits_with_130_and_no_traceback(tmp_path):
     soundfile.write(tmp_path / 'long.wav', 0.1 * samples, 16_000)
     process = subprocess.Popen(
         [*COMMAND[:3], '--verbose', *COMMAND[3:], str(tmp_path / 'long.wav'), '--output',
-         str(tmp_path / 'out')], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+         str(tmp_path / 'out')], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        # a shell without job control ignores SIGINT in what it runs in the background
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert process.stderr is not None
     while 'loaded builtin' not in process.stderr.readline():
         assert process.poll() is None
