@@ -9,9 +9,11 @@ both on this process's steady clock. Its parts:
 
 - *hangover*: silence that the node awaits before it takes the speech for ended, and the rest of
   the message in which it ends;
-- *queue*: waiting for the engine; *engine*: features, encoder and decoder;
-- *node*: what else the node does from the end of the utterance to its result;
+- *after_pause*: from there to the result; near 0 where the engine, which starts when the pause
+  begins, is done by then;
 - *transport*: the rest, DDS in both directions and the executors at both ends.
+
+*engine*, features, encoder and decoder, is shown beside them: it runs while the pause lasts.
 
 Reported are p50, p95 and p99 of each over all utterances: parts of one percentile come from
 different utterances and do not add up. Lost: recordings in which no text was heard. One stream.
@@ -55,7 +57,7 @@ NOISE = 3e-4  # RMS between the recordings: a room is never digitally silent
 START_TIMEOUT_S = 120.0
 SETTLE_S = 30.0
 BEGIN_NS = 1_000_000_000_000  # stamp of the first sample
-PARTS = ('latency', 'hangover', 'queue', 'engine', 'node', 'transport')
+PARTS = ('latency', 'hangover', 'after_pause', 'transport', 'engine')
 
 
 @dataclass
@@ -155,9 +157,8 @@ def latencies(heard: Heard, published_ns: list[int]) -> list[dict[str, float]]:
         latency_ms = (arrived_ns - spoken_ns) / 1e6
         rows.append({
             'latency': latency_ms, 'hangover': timings['endpoint_ms'],
-            'queue': timings['queue_ms'], 'engine': engine_ms,
-            'node': timings['total_ms'] - timings['queue_ms'] - engine_ms,
-            'transport': latency_ms - timings['latency_ms']})
+            'after_pause': timings['total_ms'],
+            'transport': latency_ms - timings['latency_ms'], 'engine': engine_ms})
     return rows
 
 
