@@ -157,7 +157,8 @@ def main(args: list[str] | None = None) -> int:
         return 2
     # rclpy would shut down under our feet, and whatever is called next would fail
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first is ignored in a shell's background
+        signal.signal(number, signal.default_int_handler)
     player = None
     try:
         player = AudioPlayer(waveform, sample_rate, stamped=not options.raw)
