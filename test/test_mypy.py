@@ -1,4 +1,4 @@
-"""The engine and the audio package are fully and rightly typed."""
+"""The packages that pyproject.toml names are fully and rightly typed."""
 from pathlib import Path
 import subprocess
 import sys
@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.linter
-def test_engine_and_audio_pass_mypy_strict() -> None:
+def test_the_typed_packages_pass_mypy_strict() -> None:
     pytest.importorskip('mypy')
     # pyproject.toml says strict, and which folders
     result = subprocess.run(

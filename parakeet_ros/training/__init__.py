@@ -1,0 +1,1 @@
+"""The recipe of a command model: grammars, synthetic voices, noise and training."""
