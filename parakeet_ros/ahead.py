@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from parakeet_ros.audio import AudioStream, StreamUtterance
 from parakeet_ros.counters import Counters
-from parakeet_ros.worker import Ticket, Worker
+from parakeet_ros.worker import Ticket, Transcribing
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Ahead:
     :param partial_interval_s: seconds of audio between two looks at an utterance; 0 for none.
     """
 
-    def __init__(self, worker: Worker, lane: str, counters: Counters,
+    def __init__(self, worker: Transcribing, lane: str, counters: Counters,
                  partial_interval_s: float) -> None:
         self.partial_interval_s = partial_interval_s
         self._worker = worker

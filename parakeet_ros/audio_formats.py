@@ -1,16 +1,28 @@
-"""Which format a chunk of audio has, when it is told apart from the audio. No subscriptions."""
+"""Which format a chunk of audio has, when it is told apart from the audio. No ROS."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from parakeet_ros.audio import AudioFormat, AudioFormatError
 from parakeet_ros.audio.sniff import coding_of
-from parakeet_ros.audio_messages import Chunk
-from parakeet_ros.conversions import coded_audio_message, format_from_info
+from parakeet_ros.audio_messages import Chunk, coded_audio_message, format_from_info
 
 SNIFFED_MESSAGES = 10  # the first ones of a stream are searched for coded audio
 # A chunk and an audio_info may overtake each other by so much; the times at which they were sent
 # tell which was first. A larger difference is that of two clocks.
 IN_FLIGHT_NS = 5_000_000_000
+HELD_BYTES = 1 << 20  # audio kept while audio_info is announced but has not come
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A chunk and its times."""
+
+    chunk: Chunk
+    sent_ns: int  # clock of the publisher's machine
+    stamp_ns: int  # of its first sample; of its arrival where the chunk has no stamp
+    arrival_ns: int  # steady clock
 
 
 class FormatFinder:
@@ -59,3 +71,42 @@ class FormatFinder:
                 self._sniffed = 0
                 raise AudioFormatError(coded_audio_message(coding))
         return self._fallback
+
+
+class AudioReader:
+    """
+    Give each chunk its format; the first ones wait while an audio_info is expected.
+
+    :param fallback: the format of audio that nothing describes.
+    """
+
+    def __init__(self, fallback: AudioFormat) -> None:
+        self._formats = FormatFinder(fallback)
+        self._held: list[Arrival] = []
+        self.gave_up = False  # no audio_info came in time
+
+    def announce(self, info: Any, sent_ns: int) -> bool:
+        """Take an audio_info and when it was sent; return whether it says something new."""
+        return self._formats.announce(info, sent_ns)
+
+    def hold(self, arrival: Arrival, is_info_expected: bool) -> bool:
+        """Take a chunk, and return whether an audio_info may still come in time for it."""
+        self._held.append(arrival)
+        if self._formats.has_info or self.gave_up or not is_info_expected:
+            return False
+        self.gave_up = sum(len(each.chunk.data) for each in self._held) >= HELD_BYTES
+        return not self.gave_up
+
+    def release(self) -> Iterator[tuple[Arrival, AudioFormat | AudioFormatError]]:
+        """Yield what was held with its format, or with the reason why it cannot be read."""
+        held, self._held = self._held, []
+        for arrival in held:
+            try:
+                yield arrival, self._formats.format_of(arrival.chunk, arrival.sent_ns)
+            except AudioFormatError as error:
+                yield arrival, error
+
+    def discard(self) -> int:
+        """Forget what is held, and return how many chunks that was."""
+        count, self._held = len(self._held), []
+        return count

@@ -6,13 +6,12 @@ again while it runs.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 import time
 from typing import Any
 
 from parakeet_ros.audio import AudioFormat, AudioFormatError
-from parakeet_ros.audio_formats import FormatFinder
-from parakeet_ros.audio_messages import Chunk, INFO_TYPE, TYPES, unpack
+from parakeet_ros.audio_formats import Arrival, AudioReader
+from parakeet_ros.audio_messages import unpack
 from parakeet_ros.audio_topics import (
     choose_reliability,
     choose_type,
@@ -22,6 +21,7 @@ from parakeet_ros.audio_topics import (
     silence_reason,
     type_complaint,
 )
+from parakeet_ros.audio_types import INFO_TYPE, TYPES
 from parakeet_ros.diagnostics import AUDIO_INPUT, ERROR, Problems, WARN
 from parakeet_ros.talker import Talker, Verdict
 from rclpy.clock import Clock, ClockType
@@ -35,20 +35,9 @@ except ImportError:  # Humble
 
 QUEUE_DEPTH = 100  # messages; 2 s of 20 ms chunks while the executor is in a transition
 WATCH_PERIOD_S = 0.5
-HELD_BYTES = 1 << 20  # audio kept while audio_info is announced but has not come
 # The default warns of publishers that other settings hear: _watch adapts to them, or says more.
 NO_WARNING = SubscriptionEventCallbacks(incompatible_qos=lambda event: None)
 PROBLEMS = ('audio type', 'audio QoS', 'audio publishers', 'audio format', 'audio info')
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A chunk and its times."""
-
-    chunk: Chunk
-    sent_ns: int  # clock of the publisher's machine
-    stamp_ns: int  # node clock where the chunk has no stamp
-    arrival_ns: int  # steady clock
 
 
 class AudioInput:
@@ -72,11 +61,9 @@ class AudioInput:
         self._on_audio = on_audio
         self._on_break = on_break
         self._problems = problems
-        self._formats = FormatFinder(fallback)
+        self._reader = AudioReader(fallback)
         self._talker = Talker()
         self._is_crowded = False
-        self._waits_for_info = INFO_TYPE is not None  # where it is announced, until given up
-        self._held: list[Arrival] = []
         self._subscription: Any = None
         self._qos: QoSProfile | None = None
         self.topic = node.resolve_topic_name(f'{prefix}/audio' if prefix else 'audio')
@@ -170,7 +157,7 @@ class AudioInput:
     # --- what they send ------------------------------------------------------------------------
 
     def _on_info(self, info: Any, message_info: dict[str, Any]) -> None:
-        if self._formats.announce(info, message_info.get('source_timestamp', 0)):
+        if self._reader.announce(info, message_info.get('source_timestamp', 0)):
             self._problems.clear('audio info')
         self._hand_on_held()
 
@@ -179,8 +166,7 @@ class AudioInput:
         self.messages += 1
         gid = message_info.get('publisher_gid')
         if not self._judge(gid['data'] if gid else None):
-            self.refused += 1 + len(self._held)
-            self._held = []
+            self.refused += 1 + self._reader.discard()
             return
         try:
             chunk = unpack(message)
@@ -188,33 +174,29 @@ class AudioInput:
             self._refuse(error)
             return
         stamp_ns = chunk.stamp_ns or self._node.get_clock().now().nanoseconds
-        self._held.append(Arrival(
-            chunk, message_info.get('source_timestamp', 0), stamp_ns, arrival_ns))
-        if not self._must_wait():
-            self._hand_on_held()
+        had_given_up = self._reader.gave_up
+        if self._reader.hold(
+                Arrival(chunk, message_info.get('source_timestamp', 0), stamp_ns, arrival_ns),
+                self._is_info_announced()):
+            return
+        if self._reader.gave_up and not had_given_up:
+            self._problems.report(
+                'audio info', AUDIO_INPUT, WARN,
+                f'{self._info_topic} has a publisher but no message came; the format is taken '
+                'from the parameters sample_rate, channels and sample_format.')
+        self._hand_on_held()
 
-    def _must_wait(self) -> bool:
-        """Tell whether an audio_info is announced that may still come in time."""
-        if (self._formats.has_info or not self._waits_for_info
-                or self._node.count_publishers(self._info_topic) == 0):
-            return False
-        if sum(len(arrival.chunk.data) for arrival in self._held) < HELD_BYTES:
-            return True
-        self._waits_for_info = False
-        self._problems.report(
-            'audio info', AUDIO_INPUT, WARN,
-            f'{self._info_topic} has a publisher but no message came; the format is taken '
-            'from the parameters sample_rate, channels and sample_format.')
-        return False
+    def _is_info_announced(self) -> bool:
+        return INFO_TYPE is not None and self._node.count_publishers(self._info_topic) > 0
 
     def _hand_on_held(self) -> None:
-        held, self._held = self._held, []
-        for arrival in held:
-            chunk = arrival.chunk
+        for arrival, audio_format in self._reader.release():
+            if isinstance(audio_format, AudioFormatError):
+                self._refuse(audio_format)
+                continue
             try:
-                audio_format = self._formats.format_of(chunk, arrival.sent_ns)
-                self._on_audio(audio_format, chunk.data, arrival.stamp_ns, arrival.arrival_ns,
-                               chunk.stamp_ns != 0)
+                self._on_audio(audio_format, arrival.chunk.data, arrival.stamp_ns,
+                               arrival.arrival_ns, arrival.chunk.stamp_ns != 0)
             except AudioFormatError as error:
                 self._refuse(error)
             else:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from parakeet_ros.audio_messages import INSTALLED, READABLE, TYPES
+from parakeet_ros.audio_messages import READABLE
+from parakeet_ros.audio_types import INSTALLED, TYPES
 from rclpy.node import Node
 from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from parakeet_ros.speech_messages import value_text
 from rclpy.node import Node
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -68,8 +69,4 @@ def status(name: str, level: bytes, message: str, hardware_id: str,
     """Build one diagnostic status; floats are written with three decimals."""
     return DiagnosticStatus(
         level=level, name=name, message=message, hardware_id=hardware_id,
-        values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()])
-
-
-def _text(value: Any) -> str:
-    return f'{value:.3f}' if isinstance(value, float) else str(value)
+        values=[KeyValue(key=key, value=value_text(value)) for key, value in values.items()])

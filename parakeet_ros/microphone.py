@@ -5,12 +5,11 @@ from collections.abc import Callable
 from parakeet_ros.audio import AudioFormat
 from parakeet_ros.audio_input import AudioInput
 from parakeet_ros.careful import is_out_of_memory
-from parakeet_ros.conversions import error_text
 from parakeet_ros.diagnostics import ERROR, Problems, RECOGNIZER
-from parakeet_ros.gate import Gate
+from parakeet_ros.ear import Ear
 from parakeet_ros.outputs import SpeechOutputs
 from parakeet_ros.parameters import Parameters
-from parakeet_ros.recognizer import Recognizer
+from parakeet_ros.speech_messages import error_text
 from parakeet_ros.worker import Worker
 from rclpy.lifecycle import LifecycleNode
 
@@ -32,9 +31,8 @@ class Microphone:
         self.name = name
         self.problems = Problems(lambda level, text: log(level, f'{name}: {text}' if name
                                                          else text))
-        self.gate = Gate(parameters.robot_speaking_tail_s)
-        self.recognizer = Recognizer(
-            worker, name, parameters.channel, parameters.vad, parameters.partial_interval_s)
+        self._ear = Ear(parameters, worker, name)
+        self.gate, self.recognizer = self._ear.gate, self._ear.recognizer
         self.outputs = SpeechOutputs(node, name, model)
         self.input: AudioInput | None = None
 
@@ -52,21 +50,19 @@ class Microphone:
 
     def configure(self, parameters: Parameters) -> None:
         """Take over the parameters that may change at any time."""
-        self.recognizer.set_config(parameters.vad)
-        self.recognizer.partial_interval_s = parameters.partial_interval_s
-        self.gate.tail_s = parameters.robot_speaking_tail_s
+        self._ear.configure(parameters)
 
     def set_robot_speaks(self, speaks: bool) -> None:
         """Do not listen while the robot speaks; what was said before is not lost."""
+        self._ear.set_robot_speaks(speaks)
         if speaks:
-            self.end_stream()
-        self.gate.set_robot_speaks(speaks)
+            self.publish()
 
     def set_enabled(self, enabled: bool) -> None:
         """Listen or not; what was said before is not lost."""
+        self._ear.set_enabled(enabled)
         if not enabled:
-            self.end_stream()
-        self.gate.enabled = enabled
+            self.publish()
 
     def tick(self, ticks_to_end: int) -> None:
         """
@@ -104,6 +100,5 @@ class Microphone:
     def _on_audio(self, audio_format: AudioFormat, data: memoryview, stamp_ns: int,
                   arrival_ns: int, stamped: bool) -> None:
         self._quiet_ticks = 0
-        if self.gate.passes(audio_format.duration_s(len(data))):
-            self.recognizer.push(audio_format, data, stamp_ns, arrival_ns, stamped)
+        if self._ear.hear(audio_format, data, stamp_ns, arrival_ns, stamped):
             self.publish()

@@ -19,6 +19,7 @@ from parakeet_ros import parameters
 from parakeet_ros.diagnostics import ERROR, Problems, RECOGNIZER, WARN
 from parakeet_ros.health import HealthReport
 from parakeet_ros.microphone import Microphone
+from parakeet_ros.parameter_descriptors import descriptor
 from parakeet_ros.worker import Worker
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
@@ -50,7 +51,7 @@ class AsrNode(LifecycleNode):
         super().__init__('asr', **kwargs)
         for setting in parameters.settings():
             self.declare_parameter(
-                setting.name, setting.default, parameters.descriptor(setting))
+                setting.name, setting.default, descriptor(setting))
         self.config = parameters.from_values(self._values())
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.problems = Problems(self._log)

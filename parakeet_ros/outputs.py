@@ -1,10 +1,11 @@
 """What one microphone of the node publishes of speech."""
 
 from diagnostic_msgs.msg import DiagnosticArray
-from parakeet_ros.conversions import error_text, ns_to_time, partial_json, result_json
+from parakeet_ros.conversions import ns_to_time
 from parakeet_ros.diagnostics import diagnostic_name, ERROR, OK, status
 from parakeet_ros.live_speech import LiveSpeechOutput
 from parakeet_ros.results import Partial, Result
+from parakeet_ros.speech_messages import partial_json, result_json, timing_status
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -39,19 +40,17 @@ class SpeechOutputs:
 
     def publish(self, result: Result) -> None:
         """Publish a result; an empty text goes out on `speech/result` alone."""
-        level, message, text = OK, result.text, result.text
-        if result.error is not None:
-            level, message = ERROR, error_text(result.error)
-        if text:
-            self._text.publish(String(data=text))
+        if result.text:
+            self._text.publish(String(data=result.text))
             if self._live_speech is not None:
                 self._live_speech.publish(result)
         self._result.publish(String(data=result_json(result, self._model)))
+        timing = timing_status(result)
         array = DiagnosticArray()
         array.header.stamp = ns_to_time(result.parts[0].start_ns)
         array.status.append(status(
-            diagnostic_name(self._node, self._name, 'utterance'), level, message, self._model,
-            {'id': result.utterance_id, **result.timings}))
+            diagnostic_name(self._node, self._name, 'utterance'), ERROR if timing.failed else OK,
+            timing.message, self._model, timing.values))
         self._timing.publish(array)
 
     def publish_partial(self, partial: Partial) -> None:

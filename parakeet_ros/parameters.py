@@ -1,4 +1,4 @@
-"""ROS parameters: each has one home, a field of `Parameters`, and is read once into it."""
+"""The parameters of the node: each has one home, a field of `Parameters`. No ROS."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -10,7 +10,6 @@ from parakeet_ros.audio import AudioFormat, MIX_DOWN, SAMPLE_FORMATS, SegmenterC
 from parakeet_ros.audio.pcm import MAX_CHANNELS, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
 from parakeet_ros.audio.settings import check_ranges
 from parakeet_ros.hotword_syntax import parse_hotword
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
 MICROPHONE_NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
 READ_ONLY = 'read-only'  # fixed when the node starts
@@ -145,21 +144,3 @@ def from_values(values: Mapping[str, Any]) -> Parameters:
     except ValueError as error:
         raise ValueError(f'vad.{error}') from None
     return Parameters(**groups[''], vad=vad)
-
-
-def descriptor(setting: Setting) -> ParameterDescriptor:
-    """Describe a setting to ROS."""
-    result = ParameterDescriptor(
-        description=f'{setting.description} ({setting.change})',
-        read_only=setting.change == READ_ONLY,
-        # a YAML file or `ros2 param set` may give 12 where 12.0 is meant
-        dynamic_typing=isinstance(setting.default, float))
-    if setting.bounds is not None and isinstance(setting.default, float):
-        low, high = setting.bounds
-        result.floating_point_range.append(
-            FloatingPointRange(from_value=float(low), to_value=float(high)))
-    elif setting.bounds is not None:
-        low, high = setting.bounds
-        result.integer_range.append(
-            IntegerRange(from_value=int(low), to_value=int(high), step=1))
-    return result

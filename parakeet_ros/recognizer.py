@@ -7,13 +7,12 @@ back from its own thread when something is done; `take_results` then finds it.
 
 from collections import deque
 from dataclasses import dataclass
-import time
 
 from parakeet_ros.ahead import Ahead
 from parakeet_ros.audio import AudioFormat, AudioStream, SegmenterConfig, StreamUtterance
 from parakeet_ros.counters import Counters
 from parakeet_ros.results import Part, Partial, Result, result_of
-from parakeet_ros.worker import Ticket, Worker
+from parakeet_ros.worker import Ticket, Transcribing
 
 MAX_PARTS = 20  # of one utterance; who speaks on begins another, so that memory stays bounded
 
@@ -42,7 +41,7 @@ class Recognizer:
     :param partial_interval_s: seconds of audio between two looks at an open utterance; 0: none.
     """
 
-    def __init__(self, worker: Worker, lane: str, channel: int, config: SegmenterConfig,
+    def __init__(self, worker: Transcribing, lane: str, channel: int, config: SegmenterConfig,
                  partial_interval_s: float = 0.0) -> None:
         self._worker = worker
         self._lane = lane
@@ -138,7 +137,7 @@ class Recognizer:
     def _end(self, utterances: list[StreamUtterance]) -> None:
         """Give what has ended to the engine."""
         for utterance in utterances:
-            ticket, closed_ns = self._accept(utterance), time.monotonic_ns()
+            ticket, closed_ns = self._accept(utterance), self._worker.now_ns()
             part = Part(utterance, ticket, closed_ns) if ticket is not None else None
             if part is None:
                 self.counters.last_drop_ns = closed_ns
@@ -187,7 +186,8 @@ class Recognizer:
         return guess if self._worker.confirm(guess) else None
 
     def _result(self, utterance: Open) -> Result:
-        result = result_of(utterance.utterance_id, utterance.parts)
+        finished_ns = self._worker.finished_ns([part.ticket for part in utterance.parts])
+        result = result_of(utterance.utterance_id, utterance.parts, finished_ns)
         if result.error is None and result.transcript is not None:
             self.counters.count(
                 bool(result.text), result.timings, result.transcript.timings.total_ms)

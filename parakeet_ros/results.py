@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-import time
 from typing import Any
 
 from parakeet_ros.audio import SAMPLE_RATE_HZ, StreamUtterance
@@ -62,11 +61,15 @@ class Partial:
     stable_words: int
 
 
-def result_of(utterance_id: int, parts: Sequence[Part]) -> Result:
-    """Put together what the engine has made of the parts of an utterance."""
+def result_of(utterance_id: int, parts: Sequence[Part], finished_ns: int) -> Result:
+    """
+    Put together what the engine has made of the parts of an utterance.
+
+    :param finished_ns: when that was done, on the clock of the parts.
+    """
     error = next((p.ticket.error for p in parts if p.ticket.error is not None), None)
     transcript = _joined([part for part in parts if part.ticket.error is None], parts[0])
-    timings = {} if error is not None else _timings(parts, transcript, time.monotonic_ns())
+    timings = {} if error is not None else _timings(parts, transcript, finished_ns)
     return Result(utterance_id, tuple(part.utterance for part in parts), transcript, error,
                   timings)
 
@@ -86,7 +89,7 @@ def _joined(parts: Sequence[Part], first: Part) -> Any | None:
         for part in parts])
 
 
-def _timings(parts: Sequence[Part], transcript: Any, now_ns: int) -> dict[str, float]:
+def _timings(parts: Sequence[Part], transcript: Any, finished_ns: int) -> dict[str, float]:
     """Return the timings of a result; see there."""
     last, engine = parts[-1], transcript.timings
     speech_end_ns = last.utterance.speech_end_arrival_ns
@@ -97,7 +100,7 @@ def _timings(parts: Sequence[Part], transcript: Any, now_ns: int) -> dict[str, f
         'features_ms': engine.features_ms,
         'encoder_ms': engine.encoder_ms,
         'decoder_ms': engine.decoder_ms,
-        'total_ms': (now_ns - last.closed_ns) / 1e6,
-        'latency_ms': (now_ns - speech_end_ns) / 1e6,
+        'total_ms': (finished_ns - last.closed_ns) / 1e6,
+        'latency_ms': (finished_ns - speech_end_ns) / 1e6,
         'rtfx': transcript.rtfx,
     }

@@ -11,11 +11,11 @@ takes one from each in turn, in batches.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Condition, Thread
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 from parakeet_ros.careful import Engine, transcribe_each
@@ -39,6 +39,28 @@ class Ticket:
         if self.accepted_ns is None or self.started_ns is None:
             return 0.0
         return max(0.0, (self.started_ns - self.accepted_ns) / 1e6)
+
+
+class Transcribing(Protocol):
+    """Who has waveforms transcribed: a `Worker`, or for bags a `Backlog`."""
+
+    def submit(self, lane: str, waveform: NDArray[Any]) -> Ticket | None:
+        """Accept a waveform; None if the lane is full and it was not taken."""
+
+    def offer(self, lane: str, waveform: NDArray[Any]) -> Ticket:
+        """Transcribe a waveform if there is time; it takes the place of the lane's last offer."""
+
+    def confirm(self, ticket: Ticket) -> bool:
+        """Accept what was offered, wherever it is by now; false if the lane is full."""
+
+    def withdraw(self, lane: str) -> None:
+        """Forget the lane's offer."""
+
+    def now_ns(self) -> int:
+        """Return the time on the clock by which chunks arrive."""
+
+    def finished_ns(self, tickets: Sequence[Ticket]) -> int:
+        """Return when the result of tickets that are done could go out, on that clock."""
 
 
 @dataclass
@@ -107,6 +129,14 @@ class Worker:
         if done:
             self._on_done()
         return True
+
+    def now_ns(self) -> int:
+        """Return the time on the steady clock."""
+        return time.monotonic_ns()
+
+    def finished_ns(self, tickets: Sequence[Ticket]) -> int:
+        """Return the time on the steady clock: a result goes out as soon as it is asked for."""
+        return time.monotonic_ns()
 
     def withdraw(self, lane: str) -> None:
         """Forget the lane's offer; if the engine is at it already, nobody will ask for it."""

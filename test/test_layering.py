@@ -9,6 +9,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / 'parakeet_ros'
 RECORDINGS = ('ffmpeg', 'recording')  # files to waveforms, below everything else
+# the glue that listens to a bag as well as to a microphone
+ROS_FREE = (
+    'ahead', 'audio_formats', 'audio_messages', 'careful', 'counters', 'ear', 'gate',
+    'hotword_syntax', 'parameters', 'recognizer', 'results', 'speech_messages', 'worker')
 ROS = {'rclpy', 'launch', 'launch_ros', 'ament_index_python', 'builtin_interfaces'}
 
 
@@ -62,6 +66,13 @@ def test_recordings_know_neither_torch_nor_the_layers_above() -> None:
     assert 'soundfile' in imports
     assert not [module for module in imports if is_ros(module) or any(
         f'{module}.'.startswith(f'{name}.') for name in above)]
+
+
+def test_what_bags_share_with_the_node_knows_no_ros() -> None:
+    above = tuple(name for name in glue() if name.rpartition('.')[2] not in ROS_FREE)
+    found = {name: [module for module in imported_modules(PACKAGE / f'{name}.py')
+                    if is_ros(module) or module.startswith(above)] for name in ROS_FREE}
+    assert not {name: modules for name, modules in found.items() if modules}
 
 
 @pytest.mark.parametrize('module', [

@@ -7,7 +7,8 @@ from local_ros import LocalRos
 import numpy as np
 from parakeet_ros.audio import AudioFormat, AudioStream
 from parakeet_ros.audio_input import AudioInput
-from parakeet_ros.audio_messages import INSTALLED, MGONZS13
+from parakeet_ros.audio_messages import MGONZS13
+from parakeet_ros.audio_types import INSTALLED
 from parakeet_ros.conversions import ns_to_time
 from parakeet_ros.diagnostics import AUDIO_INPUT, ERROR, OK, Problems, worst
 import pytest

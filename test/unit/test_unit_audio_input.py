@@ -7,7 +7,7 @@ from ears import Ears, FALLBACK, stamped
 from local_ros import LocalRos
 import numpy as np
 from parakeet_ros.audio import AudioFormat
-from parakeet_ros.audio_input import HELD_BYTES
+from parakeet_ros.audio_formats import HELD_BYTES
 from parakeet_ros.audio_topics import info_topic
 from parakeet_ros.diagnostics import ERROR, OK
 import pytest

@@ -8,15 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 from parakeet_ros.audio import AudioFormat, AudioFormatError, StreamUtterance, Utterance
-from parakeet_ros.conversions import (
-    format_from_info,
-    ns_to_time,
-    partial_json,
-    result_json,
-    time_to_ns,
-)
+from parakeet_ros.audio_messages import format_from_info, time_to_ns
+from parakeet_ros.conversions import ns_to_time
 from parakeet_ros.engine import Timings, Transcript, Word
 from parakeet_ros.results import Partial, Result
+from parakeet_ros.speech_messages import partial_json, result_json
 import pytest
 
 KEYS = {'schema', 'id', 'start', 'end', 'speech_start', 'speech_end', 'end_reason', 'text',

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from parakeet_ros.audio import AudioFormatError
+from parakeet_ros.parameter_descriptors import descriptor
 from parakeet_ros.parameters import (
-    descriptor,
     DYNAMIC,
     from_values,
     Parameters,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from local_ros import LocalRos, next_domain
 import numpy as np
 from numpy.typing import NDArray
-from parakeet_ros.conversions import time_to_ns
+from parakeet_ros.audio_messages import time_to_ns
 from parakeet_ros.player import assemble, AudioPlayer, parse_arguments, TAIL_S
 from parakeet_ros.recording import RecordingError
 import pytest
