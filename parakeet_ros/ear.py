@@ -1,6 +1,6 @@
 """What is heard of one audio stream: the gate, the recognizer, and the end of a stream. No ROS."""
 
-from parakeet_ros.audio import AudioFormat
+from parakeet_ros.audio import AudioFormat, StreamObserver
 from parakeet_ros.gate import Gate
 from parakeet_ros.parameters import Parameters
 from parakeet_ros.recognizer import Recognizer
@@ -13,12 +13,15 @@ class Ear:
 
     :param worker: runs the engine.
     :param lane: this stream's lane in it.
+    :param observer: sees every frame and every gap of the stream.
     """
 
-    def __init__(self, parameters: Parameters, worker: Transcribing, lane: str) -> None:
+    def __init__(self, parameters: Parameters, worker: Transcribing, lane: str,
+                 observer: StreamObserver | None = None) -> None:
         self.gate = Gate(parameters.robot_speaking_tail_s)
         self.recognizer = Recognizer(
-            worker, lane, parameters.channel, parameters.vad, parameters.partial_interval_s)
+            worker, lane, parameters.channel, parameters.vad, parameters.partial_interval_s,
+            observer)
 
     def configure(self, parameters: Parameters) -> None:
         """Take over the parameters that may change at any time."""

@@ -9,7 +9,13 @@ from collections import deque
 from dataclasses import dataclass
 
 from parakeet_ros.ahead import Ahead
-from parakeet_ros.audio import AudioFormat, AudioStream, SegmenterConfig, StreamUtterance
+from parakeet_ros.audio import (
+    AudioFormat,
+    AudioStream,
+    SegmenterConfig,
+    StreamObserver,
+    StreamUtterance,
+)
 from parakeet_ros.counters import Counters
 from parakeet_ros.results import Part, Partial, Result, result_of
 from parakeet_ros.worker import Ticket, Transcribing
@@ -39,14 +45,17 @@ class Recognizer:
     :param lane: this stream's lane in it.
     :param channel: the channel that is listened to, -1 for all.
     :param partial_interval_s: seconds of audio between two looks at an open utterance; 0: none.
+    :param observer: sees every frame and every gap of the stream.
     """
 
     def __init__(self, worker: Transcribing, lane: str, channel: int, config: SegmenterConfig,
-                 partial_interval_s: float = 0.0) -> None:
+                 partial_interval_s: float = 0.0,
+                 observer: StreamObserver | None = None) -> None:
         self._worker = worker
         self._lane = lane
         self._channel = channel
         self._config = config
+        self._observer = observer
         self._stream: AudioStream | None = None
         self._open: deque[Open] = deque()
         self._last_id = 0
@@ -94,7 +103,7 @@ class Recognizer:
         :raises AudioFormatError: if the format has no such channel.
         """
         if self._stream is None or self._stream.audio_format != audio_format:
-            stream = AudioStream(audio_format, self._channel, self._config)
+            stream = AudioStream(audio_format, self._channel, self._config, self._observer)
             self.flush()
             self._stream = stream
         self._end(self._stream.push(data, stamp_ns, arrival_ns, stamped))

@@ -1,5 +1,6 @@
 """Microphone bytes to utterances: numpy and soxr, no torch, no ROS."""
 from parakeet_ros.audio.buffer import Waveform
+from parakeet_ros.audio.observer import Level, StreamObserver
 from parakeet_ros.audio.pcm import (
     AudioFormat,
     AudioFormatError,
@@ -23,10 +24,12 @@ __all__ = [
     'AudioFormatError',
     'AudioStream',
     'EnergyVad',
+    'Level',
     'PcmDecoder',
     'Resampler',
     'Segmenter',
     'SegmenterConfig',
+    'StreamObserver',
     'StreamStatistics',
     'StreamUtterance',
     'Timeline',

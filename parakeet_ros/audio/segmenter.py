@@ -1,4 +1,5 @@
 """Cut a 16 kHz waveform into utterances: speech with a little of what surrounds it."""
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,8 +47,10 @@ class Segmenter:
     begins at the cut.
     """
 
-    def __init__(self, config: SegmenterConfig | None = None) -> None:
+    def __init__(self, config: SegmenterConfig | None = None,
+                 on_frame: Callable[[EnergyVad], None] = lambda vad: None) -> None:
         """Start at sample 0, with the default settings if none are given."""
+        self._on_frame = on_frame  # told what the detector knows after each frame
         self._next_config = config or SegmenterConfig()
         self.reset()
 
@@ -161,6 +164,7 @@ class Segmenter:
         """Follow the detector by one frame: open, close or cut an utterance."""
         was_speaking = self.is_speaking
         self._vad.step(power)
+        self._on_frame(self._vad)
         if self.is_speaking and not was_speaking:
             self._speech_start = self._vad.speech_start_frame * FRAME_SAMPLES
             pre_roll = self._pre_roll_frames * FRAME_SAMPLES

@@ -5,12 +5,14 @@ import math
 import numpy as np
 from parakeet_ros.audio.buffer import Waveform
 from parakeet_ros.audio.condition import Fault, SignalCondition
+from parakeet_ros.audio.observer import Level, StreamObserver
 from parakeet_ros.audio.pcm import AudioFormat, Bytes, MIX_DOWN, PcmDecoder
 from parakeet_ros.audio.resample import Resampler
 from parakeet_ros.audio.segmenter import Segmenter, Utterance
-from parakeet_ros.audio.settings import SAMPLE_RATE_HZ, SegmenterConfig
+from parakeet_ros.audio.settings import FRAME_SAMPLES, SAMPLE_RATE_HZ, SegmenterConfig
 from parakeet_ros.audio.stamps import StampLine
 from parakeet_ros.audio.timeline import NS_PER_S, Timeline
+from parakeet_ros.audio.vad import EnergyVad
 
 # Stamps jitter and clocks are slewed; further back than this the recording has been restarted.
 BACKWARD_TOLERANCE_NS = 100_000_000
@@ -72,16 +74,19 @@ class AudioStream:
     """
 
     def __init__(self, audio_format: AudioFormat, channel: int = MIX_DOWN,
-                 config: SegmenterConfig | None = None) -> None:
+                 config: SegmenterConfig | None = None,
+                 observer: StreamObserver | None = None) -> None:
         """
         Prepare for audio of one format.
 
+        :param observer: sees every frame and every gap.
         :raises AudioFormatError: when the format has no such channel.
         """
         self._format = audio_format
         self._decoder = PcmDecoder(audio_format, channel)
         self._resampler = Resampler(audio_format.sample_rate)
-        self._segmenter = Segmenter(config)
+        self._observer = observer
+        self._segmenter = Segmenter(config, self._observe) if observer else Segmenter(config)
         self._condition = SignalCondition(audio_format.sample_rate)
         self._chunks = self._samples = self._utterances = 0
         self._backward_stamps = self._still_stamps = self._gaps = self._inserted_samples = 0
@@ -203,6 +208,7 @@ class AudioStream:
         last_ns = self._last_stamp_ns
         if last_ns is not None and stamp_ns < last_ns - BACKWARD_TOLERANCE_NS:
             self._backward_stamps += 1
+            self._observe_gap(stamp_ns, stamp_ns - last_ns)
             return self._begin_stretch(stamp_ns)
         if last_ns == stamp_ns:
             self._still_stamps += 1
@@ -212,6 +218,7 @@ class AudioStream:
         if missing_ns <= 0:
             self._overrun_ns -= missing_ns
             return []
+        self._observe_gap(stamp_ns, missing_ns)
         self._gaps += 1
         self._gap_sample = self._samples
         if missing_ns > self._segmenter.config.max_gap_s * NS_PER_S:
@@ -223,6 +230,19 @@ class AudioStream:
         self._line.restart(self._stretch_samples, stamp_ns)
         silence = self._silence(n_samples)
         return self._stamp(self._segmenter.process(self._resampler.process(silence)))
+
+    def _observe(self, vad: EnergyVad) -> None:
+        """Tell the observer of the latest frame."""
+        assert self._observer is not None
+        sample = self._input_sample((vad.n_frames - 1) * FRAME_SAMPLES)
+        self._observer.on_level(Level(
+            time_ns=self._stamps.stamp_ns(sample), level_db=vad.level_db,
+            noise_floor_db=vad.noise_floor_db, onset_db=vad.onset_threshold_db,
+            offset_db=vad.offset_threshold_db, is_speech=vad.is_speech))
+
+    def _observe_gap(self, stamp_ns: int, missing_ns: int) -> None:
+        if self._observer is not None:
+            self._observer.on_gap(stamp_ns, missing_ns)
 
     def _silence(self, n_samples: int) -> Waveform:
         """Return noise as loud as the background: true silence would drag the floor down."""
