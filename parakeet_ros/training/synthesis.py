@@ -1,0 +1,50 @@
+"""Make a corpus of synthetic speech."""
+from collections.abc import Iterable
+import logging
+from pathlib import Path
+import random
+import time
+
+from parakeet_ros.training.corpus import CorpusWriter
+from parakeet_ros.training.texts import Text
+from parakeet_ros.training.voices import Engine, VoiceError, WITHHELD_VOICES
+
+MAX_FAILURES_IN_A_ROW = 20
+
+_log = logging.getLogger(__name__)
+
+
+def training_voices(engine: Engine) -> list[str]:
+    """Return the voices of an engine that may be trained on."""
+    return [voice for voice in engine.voices if f'{engine.name}:{voice}' not in WITHHELD_VOICES]
+
+
+def synthesise(folder: Path, engine: Engine, texts: Iterable[Text], rng: random.Random, *,
+               audio_s: float, limit_s: float = float('inf')) -> None:
+    """
+    Speak texts in random voices until there is enough audio or the time is up.
+
+    :param folder: the corpus that is made; it must not exist
+    :param audio_s: seconds of audio to make
+    :param limit_s: seconds after which what there is must do
+    :raises VoiceError: if the engine fails again and again
+    """
+    voices = training_voices(engine)
+    end_s = time.monotonic() + limit_s
+    failures = 0
+    with CorpusWriter(folder) as writer:
+        for text in texts:
+            if writer.duration_s >= audio_s or time.monotonic() >= end_s:
+                break
+            voice = rng.choice(voices)
+            try:
+                speech = engine.say(text.text, voice, rng).prepared()
+            except VoiceError as error:
+                _log.warning('%s left out: %s', text.text, error)
+                failures += 1
+                if failures >= MAX_FAILURES_IN_A_ROW:
+                    raise
+                continue
+            failures = 0
+            writer.add(speech, text=text.text, voice=f'{engine.name}:{voice}', split='train',
+                       engine=engine.name, licence=engine.licence, kind=text.kind)
