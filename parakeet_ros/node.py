@@ -266,10 +266,10 @@ def main(args: list[str] | None = None) -> int:
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     # rclpy would shut down under our feet; so there is time to publish what was accepted
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):  # the first is ignored in a shell's background
-        signal.signal(number, signal.default_int_handler)
     node = None
     try:
+        for number in (signal.SIGINT, signal.SIGTERM):  # the first: a shell's background ignores it
+            signal.signal(number, signal.default_int_handler)
         node = AsrNode()
         node.autostart()
         rclpy.spin(node)

@@ -157,10 +157,10 @@ def main(args: list[str] | None = None) -> int:
         return 2
     # rclpy would shut down under our feet, and whatever is called next would fail
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):  # the first is ignored in a shell's background
-        signal.signal(number, signal.default_int_handler)
     player = None
     try:
+        for number in (signal.SIGINT, signal.SIGTERM):  # the first: a shell's background ignores it
+            signal.signal(number, signal.default_int_handler)
         player = AudioPlayer(waveform, sample_rate, stamped=not options.raw)
         if not player.wait_for_listener(options.wait_s):
             player.get_logger().warning(
