@@ -1,0 +1,155 @@
+"""
+Loss of a token-and-duration transducer (TDT, arXiv:2304.06795).
+
+The paths through an utterance live on a lattice of nodes ``(t, u)``: ``t`` encoder frames passed,
+``u`` labels written.  From a node a blank leads to ``(t + d, u)`` with a duration ``d`` of 1 or
+more, a label to ``(t + d, u + 1)`` with 0 or more.  A path begins at ``(0, 0)``, stays inside the
+utterance, and ends with a blank at ``(T, U)``.  Its probability is the product of its arcs'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_IMPOSSIBLE = -torch.inf
+
+
+def tdt_loss(
+    tokens: Tensor,
+    durations: Tensor,
+    labels: Tensor,
+    n_frames: Tensor,
+    n_labels: Tensor,
+    duration_set: Sequence[int],
+    sigma: float = 0.0,
+) -> Tensor:
+    """
+    Return the negative log-probability of each utterance's labels over all paths.
+
+    :param tokens: raw logits of tokens and, last, blank ``[B, T, U + 1, V + 1]``.
+    :param durations: raw logits of the durations ``[B, T, U + 1, D]``.
+    :param labels: int64 ``[B, U]``, anything after each utterance's own.
+    :param n_frames: valid encoder frames int64 ``[B]``, at least 1, and ``n_labels`` alike.
+    :param duration_set: the ``D`` durations in encoder frames.
+    :param sigma: is subtracted from every token's log-probability, so that paths of few, long
+        steps are preferred (section 3.3 of the paper).
+    :returns: ``[B]``, infinite where no path is long enough; the gradient is zero there.
+    """
+    token_scores = tokens.log_softmax(-1) - sigma
+    duration_scores = durations.log_softmax(-1)
+    followers = functional.pad(labels, (0, 1))[:, None, :, None]  # the label after each node
+    followers = followers.expand(-1, tokens.shape[1], -1, -1)
+    arcs = torch.cat((
+        token_scores[..., -1:] + duration_scores,
+        token_scores.gather(-1, followers) + duration_scores,
+    ), -1)  # [B, T, U + 1, 2D], blanks first
+    allowed = _allowed_arcs(arcs.shape, n_frames, n_labels, duration_set)
+    score: Tensor = _PathScore.apply(  # type: ignore[no-untyped-call]
+        _by_diagonal(arcs.masked_fill(~allowed, _IMPOSSIBLE)), n_frames, n_labels,
+        tuple(duration_set))
+    return -score
+
+
+def _allowed_arcs(
+    shape: torch.Size, n_frames: Tensor, n_labels: Tensor, durations: Sequence[int]
+) -> Tensor:
+    """Return bool ``[B, T, U + 1, 2D]``: which arcs move on and stay inside the utterance."""
+    device = n_frames.device
+    steps = torch.tensor(durations, device=device)
+    times = torch.arange(shape[1], device=device)[:, None, None] + steps  # [T, 1, D] where to
+    written = torch.arange(shape[2], device=device)[:, None]  # [U + 1, 1]
+    frames, labels = n_frames[:, None, None, None], n_labels[:, None, None, None]
+    blanks = (times <= frames) & (steps > 0) & (written <= labels)
+    # The last step is a blank, so a label may not reach the end.
+    words = (times < frames) & (written < labels)
+    inside = (times - steps) < frames
+    return torch.cat((blanks & inside, words & inside), -1)
+
+
+def _by_diagonal(arcs: Tensor) -> Tensor:
+    """
+    Sort arcs by the diagonal ``t + u`` of the node that they leave, as arcs only lead onwards.
+
+    :param arcs: ``[B, T, U + 1, 2D]``.
+    :returns: ``[T + U + 1, 2D, B, U + 1]``, impossible where there is no such node.
+    """
+    n_times, n_columns = arcs.shape[1:3]
+    columns = torch.arange(n_columns, device=arcs.device)
+    times = torch.arange(n_times + n_columns, device=arcs.device)[:, None] - columns
+    outside = (times < 0) | (times >= n_times)
+    picked = arcs[:, times.clamp(0, n_times - 1), columns]  # [B, N, U + 1, 2D]
+    picked = picked.masked_fill(outside[..., None], _IMPOSSIBLE)
+    return picked.permute(1, 3, 0, 2)
+
+
+class _PathScore(torch.autograd.Function):
+    """
+    Log-sum over paths by the forward-backward algorithm, all nodes of a diagonal at once.
+
+    The gradient towards an arc is the probability that a path takes it.  Written out, it costs
+    one sweep; autograd would keep and revisit each operation of the forward sweep.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, arcs: Tensor, n_frames: Tensor, n_labels: Tensor, durations: tuple[int, ...]
+    ) -> Tensor:
+        """
+        Sweep from the first node to the last.
+
+        :param arcs: log-probabilities ``[N, 2D, B, U + 1]`` by the diagonal that they leave.
+        :returns: ``[B]``.
+        """
+        strides = _strides(durations)
+        arriving = torch.stack([
+            _moved(arcs[:, i], stride, column)
+            for i, (stride, column) in enumerate(strides)], 1)
+        n_diagonals, _, n, n_columns = arcs.shape
+        reached = arcs.new_full((2, n_diagonals, n, n_columns), _IMPOSSIBLE)
+        reached[0, 0, :, 0] = 0.0  # the second half holds the same one column to the right
+        reached[1, 0, :, 1:] = reached[0, 0, :, :-1]
+        column = torch.tensor([column for _, column in strides], device=arcs.device)
+        stride = torch.tensor([stride for stride, _ in strides], device=arcs.device)
+        for diagonal in range(1, n_diagonals):
+            before = reached[column, (diagonal - stride).clamp(min=0)]  # [2D, B, U + 1]
+            reached[0, diagonal] = (before + arriving[diagonal]).logsumexp(0)
+            reached[1, diagonal, :, 1:] = reached[0, diagonal, :, :-1]
+        score = reached[0, n_frames + n_labels, torch.arange(n, device=arcs.device), n_labels]
+        ctx.save_for_backward(arcs, reached[0], score, n_frames, n_labels, column, stride)
+        return score
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Sweep from the last node to the first, and join both sweeps."""
+        arcs, reached, score, n_frames, n_labels, column, stride = ctx.saved_tensors
+        n_diagonals, _, n, n_columns = arcs.shape
+        rows = torch.arange(n, device=arcs.device)
+        left = arcs.new_full((2, n_diagonals + int(stride.max()), n, n_columns), _IMPOSSIBLE)
+        left[0, n_frames + n_labels, rows, n_labels] = 0.0  # [1] one column to the left
+        left[1, ..., :-1] = left[0, ..., 1:]
+        through = torch.empty_like(arcs)
+        for diagonal in range(n_diagonals - 1, -1, -1):
+            through[diagonal] = left[column, diagonal + stride] + arcs[diagonal]
+            here = through[diagonal].logsumexp(0)
+            left[0, diagonal] = torch.maximum(left[0, diagonal], here)  # the last node keeps 0
+            left[1, diagonal, :, :-1] = left[0, diagonal, :, 1:]
+        possible = score.isfinite()
+        total = torch.where(possible, score, 0.0)[:, None]
+        share = (reached[:, None] + through - total).exp() * possible[:, None]
+        return gradients[0][:, None] * share, None, None, None
+
+
+def _strides(durations: Sequence[int]) -> list[tuple[int, int]]:
+    """Return how many diagonals and columns each arc moves on, blanks first."""
+    return [(step, 0) for step in durations] + [(step + 1, 1) for step in durations]
+
+
+def _moved(arcs: Tensor, diagonals: int, columns: int) -> Tensor:
+    """Move ``[N, B, U + 1]`` from the nodes that the arcs leave to those where they arrive."""
+    kept = arcs[:arcs.shape[0] - diagonals, :, :arcs.shape[2] - columns]
+    return functional.pad(kept, (columns, 0, 0, 0, diagonals, 0), value=_IMPOSSIBLE)

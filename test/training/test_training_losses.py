@@ -1,0 +1,96 @@
+"""The TDT loss against the sum over all paths, written out one by one."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+import math
+
+from hypothesis import given, settings, strategies
+from parakeet_ros.training.losses import tdt_loss
+import pytest
+import torch
+
+SETS = ((0, 1, 2, 3, 4), (0, 1), (1, 2), (0, 2, 5))
+
+
+def path_scores(
+    tokens: torch.Tensor, steps: torch.Tensor, labels: list[int], durations: tuple[int, ...]
+) -> Iterator[float]:
+    """Yield the log-probability of every path through one utterance."""
+    n_frames = tokens.shape[0]
+
+    def onwards(t: int, u: int, score: float) -> Iterator[float]:
+        for i, duration in enumerate(durations):
+            there = t + duration
+            step = score + float(steps[t, u, i])
+            if duration and there == n_frames and u == len(labels):
+                yield step + float(tokens[t, u, -1])
+            if there < n_frames:
+                if duration:
+                    yield from onwards(there, u, step + float(tokens[t, u, -1]))
+                if u < len(labels):
+                    yield from onwards(there, u + 1, step + float(tokens[t, u, labels[u]]))
+
+    return onwards(0, 0, 0.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    lengths=strategies.lists(
+        strategies.tuples(strategies.integers(1, 6), strategies.integers(0, 3)),
+        min_size=1, max_size=3),
+    durations=strategies.sampled_from(SETS), seed=strategies.integers(0, 99),
+    sigma=strategies.sampled_from([0.0, 0.05]))
+def test_loss_is_the_sum_over_all_paths(
+    lengths: list[tuple[int, int]], durations: tuple[int, ...], seed: int, sigma: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    n, n_frames, n_labels = len(lengths), 7, 4
+    tokens = 2 * torch.randn(n, n_frames, n_labels + 1, 4, generator=generator).double()
+    steps = 2 * torch.randn(
+        n, n_frames, n_labels + 1, len(durations), generator=generator).double()
+    labels = torch.randint(0, 3, (n, n_labels), generator=generator)
+    frames, written = (torch.tensor(column) for column in zip(*lengths, strict=True))
+    losses = tdt_loss(tokens, steps, labels, frames, written, durations, sigma)
+    for row, (t, u) in enumerate(lengths):
+        scores = list(path_scores(
+            tokens[row, :t].log_softmax(-1) - sigma, steps[row, :t].log_softmax(-1),
+            labels[row, :u].tolist(), durations))
+        total = torch.tensor([-math.inf, *scores], dtype=torch.float64).logsumexp(0).item()
+        assert losses[row].item() == pytest.approx(-total, abs=1e-9)
+
+
+def test_gradient_is_that_of_the_loss() -> None:
+    torch.manual_seed(0)
+    tokens = torch.randn(2, 5, 4, 5, dtype=torch.float64, requires_grad=True)
+    steps = torch.randn(2, 5, 4, 3, dtype=torch.float64, requires_grad=True)
+    labels = torch.tensor([[1, 2, 0], [3, 3, 9]])
+    frames, written = torch.tensor([5, 4]), torch.tensor([3, 2])
+    labels[1, 2] = 0
+
+    def loss(tokens: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+        return tdt_loss(tokens, steps, labels, frames, written, (0, 1, 3), 0.02)
+
+    assert torch.autograd.gradcheck(loss, (tokens, steps))
+
+
+def test_what_lies_beyond_an_utterance_has_no_gradient() -> None:
+    torch.manual_seed(0)
+    tokens = torch.randn(2, 6, 4, 5, requires_grad=True)
+    steps = torch.randn(2, 6, 4, 2, requires_grad=True)
+    labels, frames = torch.tensor([[1, 2, 3], [2, 1, 1]]), torch.tensor([6, 3])
+    tdt_loss(tokens, steps, labels, frames, torch.tensor([3, 1]), (0, 1)).sum().backward()
+    for gradient in (tokens.grad, steps.grad):
+        assert gradient is not None
+        assert gradient[0].abs().sum() > 0
+        assert not gradient[1, 3:].any() and not gradient[1, :, 2:].any()
+
+
+def test_an_utterance_without_a_path_does_not_spoil_the_batch() -> None:
+    tokens = torch.zeros(2, 3, 4, 5, requires_grad=True)
+    steps = torch.zeros(2, 3, 4, 1, requires_grad=True)
+    labels, frames = torch.zeros(2, 3, dtype=torch.int64), torch.tensor([3, 2])
+    losses = tdt_loss(tokens, steps, labels, frames, torch.tensor([2, 3]), (1,))
+    assert losses[0].isfinite() and losses[1].isinf()
+    losses[0].backward()
+    assert tokens.grad is not None and tokens.grad.isfinite().all()
+    assert not tokens.grad[1].any()
