@@ -45,7 +45,7 @@ def load_weights(
     :raises CheckpointError: a tensor is missing, unknown, or of the wrong shape.
     """
     expected = {
-        _nemo_name(name, head): (name, value) for name, value in model.state_dict().items()
+        nemo_name(name, head): (name, value) for name, value in model.state_dict().items()
     }
     unused = _HEAD_MODULES - set(head.nemo_modules)
     # joint_net is activation, dropout, linear; without dropout the linear layer moves up.
@@ -74,7 +74,7 @@ def load_weights(
     model.load_state_dict(ours, strict=True, assign=True)
 
 
-def _nemo_name(name: str, head: HeadConfig) -> str:
+def nemo_name(name: str, head: HeadConfig) -> str:
     """Return NeMo's name of one of our tensors."""
     if name.startswith('head.output.'):  # CTC
         return name.replace('head.output', f'{head.nemo_modules[0]}.decoder_layers.0')

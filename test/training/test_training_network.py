@@ -1,0 +1,81 @@
+"""The network in training is the engine's network."""
+from __future__ import annotations
+
+from parakeet_ros.training.start import Start, with_tokenizer
+from parakeet_ros.training.vocabulary import train_tokenizer
+import pytest
+from tiny import TINY
+import torch
+
+
+def test_prediction_over_a_sequence_is_the_engines_step_by_step(tiny_start: Start) -> None:
+    network = tiny_start.network().eval()
+    config = network.head_config
+    labels = torch.randint(0, config.vocab_size, (2, 4), generator=torch.Generator())
+    with torch.no_grad():
+        whole = network.predict(labels)
+        state = torch.zeros(config.prediction_layers, 2, config.prediction_size)
+        hidden, cell = state, state
+        previous = torch.full((2,), config.blank_id)
+        for position in range(5):
+            output, hidden, cell = network.transducer.prediction(previous, hidden, cell)
+            torch.testing.assert_close(whole[:, position], output)
+            previous = labels[:, min(position, 3)]
+
+
+def test_joint_over_all_pairs_is_the_engines_of_one_pair(tiny_start: Start) -> None:
+    network = tiny_start.network().eval()
+    features, lengths = torch.randn(2, 80, 64), torch.tensor([64, 40])
+    labels = torch.tensor([[3, 4, 5], [6, 7, 8]])
+    with torch.no_grad():
+        outputs = network(features, lengths, labels)
+        encoded, n_frames = network.model.encoder(features, lengths)
+        joint = network.transducer.joint
+        pair = joint(joint.encoder(encoded[1, 2]), joint.prediction(network.predict(labels)[1, 3]))
+    assert n_frames.tolist() == outputs.n_frames.tolist() == [8, 5]
+    torch.testing.assert_close(torch.cat((outputs.tokens[1, 2, 3], outputs.durations[1, 2, 3])),
+                               pair)
+
+
+def test_blank_is_never_learned(tiny_start: Start) -> None:
+    network = tiny_start.network().train()
+    outputs = network(torch.randn(1, 80, 64), torch.tensor([64]), torch.tensor([[3, 4]]))
+    (outputs.tokens.sum() + outputs.ctc.sum()).backward()
+    gradient = network.transducer.prediction.embedding.grad
+    assert gradient is not None and gradient[3].any() and not gradient[-1].any()
+
+
+def test_dropout_acts_in_training_only(tiny_start: Start) -> None:
+    network = tiny_start.network()
+    batch = torch.randn(1, 80, 64), torch.tensor([64]), torch.tensor([[3]])
+    first, second = network.train()(*batch), network(*batch)
+    assert not torch.equal(first.ctc, second.ctc)
+    assert not torch.equal(first.tokens, second.tokens)
+    network.eval()
+    assert torch.equal(network(*batch).tokens, network(*batch).tokens)
+
+
+def test_new_vocabulary_keeps_what_its_pieces_meant(tiny_start: Start) -> None:
+    model = train_tokenizer(['stop left now', 'right now', 'go'] * 10, 26)
+    changed = with_tokenizer(tiny_start, TINY, model)
+    old, new = tiny_start.tokenizer.pieces, changed.tokenizer.pieces
+    features, lengths = torch.randn(1, 80, 64), torch.tensor([64])
+    shared = sorted(set(old) & set(new))
+    assert len(shared) > 10 and [old.index(piece) for piece in shared] != [
+        new.index(piece) for piece in shared]
+    history = [shared[-1], shared[0]]
+    outputs = []
+    for start, pieces in ((tiny_start, old), (changed, new)):
+        labels = torch.tensor([[pieces.index(piece) for piece in history]])
+        picks = [*(pieces.index(piece) for piece in shared), -1]
+        with torch.no_grad():
+            result = start.network().eval()(features, lengths, labels)
+        outputs.append((result.tokens[..., picks], result.ctc[..., picks], result.durations))
+    for before, after in zip(*outputs, strict=True):
+        torch.testing.assert_close(before, after)
+
+
+def test_weights_of_another_shape_are_refused(tiny_start: Start) -> None:
+    network = tiny_start.network()
+    with pytest.raises(ValueError, match='joint.enc.bias .* does not fit'):
+        network.load_nemo_state({'joint.enc.bias': torch.zeros(3)})
