@@ -1,0 +1,79 @@
+"""Training goes on after a break as if there had been none."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from parakeet_ros.training.data import Batch
+from parakeet_ros.training.loop import LoopOptions, mask_features, Trainer
+from parakeet_ros.training.start import Start
+import pytest
+import torch
+
+
+def batch(step: int) -> Batch:
+    """Return noise of 0.6 s with labels; the second utterance says nothing."""
+    generator = torch.Generator().manual_seed(step)
+    waveforms = [torch.randn(n, generator=generator) for n in (9600, 8000)]
+    return Batch(waveforms, torch.tensor([[5, 6, 5], [0, 0, 0]]), torch.tensor([3, 0]))
+
+
+def trainer(start: Start, **options: float) -> Trainer:
+    torch.manual_seed(1)
+    settings = {'n_steps': 8, 'warmup_steps': 2, **options}
+    return Trainer(start.network(), LoopOptions(**settings))  # type: ignore[arg-type]
+
+
+def test_break_and_resume_change_no_bit(tiny_start: Start, tmp_path: Path) -> None:
+    whole, first = trainer(tiny_start), trainer(tiny_start)
+    for step in range(6):
+        whole.train_step(batch(step))
+    for step in range(3):
+        first.train_step(batch(step))
+    first.save(tmp_path / 'run.pt')
+    torch.rand(5)  # another process has another random state
+    second = trainer(tiny_start)
+    second.resume(tmp_path / 'run.pt')
+    losses = [second.train_step(batch(step)) for step in range(second.step, 6)]
+    assert len(losses) == 3 and second.step == whole.step
+    expected, given = whole.network.state_dict(), second.network.state_dict()
+    different = [name for name in expected if not torch.equal(expected[name], given[name])]
+    assert not different
+    moved = tiny_start.network().state_dict()
+    assert any(not torch.equal(moved[name], given[name]) for name in moved)
+
+
+def test_loss_falls_on_what_is_repeated(tiny_start: Start) -> None:
+    training = trainer(tiny_start, n_steps=30, learning_rate=5e-3, half_precision=False)
+    losses = [training.train_step(batch(0)) for _ in range(30)]
+    for name in ('ctc', 'tdt'):
+        assert losses[-1][name] < 0.6 * losses[0][name]
+
+
+def test_tdt_waits_for_ctc_where_asked(tiny_start: Start) -> None:
+    training = trainer(tiny_start, ctc_only_steps=1)
+    joint = training.network.transducer.joint.output.weight
+    before = joint.detach().clone()
+    assert training.train_step(batch(0))['tdt'] == 0.0
+    assert torch.equal(joint, before)
+    assert training.train_step(batch(1))['tdt'] > 0.0
+    assert not torch.equal(joint, before)
+
+
+def test_learning_rate_rises_stays_and_falls(tiny_start: Start) -> None:
+    training = trainer(tiny_start, n_steps=100, warmup_steps=10, learning_rate=1.0)
+    rates = []
+    for training.step in range(101):
+        rates.append(training.learning_rate())
+    assert rates[:9] == sorted(rates[:9]) and rates[0] == pytest.approx(0.1)
+    assert rates[10:50] == [1.0] * 40
+    assert rates[50:] == sorted(rates[50:], reverse=True) and rates[-1] == pytest.approx(0.01)
+
+
+def test_masks_hide_bands_and_moments_inside_the_utterance() -> None:
+    features, lengths = torch.ones(3, 80, 50), torch.tensor([50, 30, 2])
+    mask_features(features, lengths, 2, np.random.default_rng(0))
+    assert 0 < (features == 0).float().mean() < 0.6
+    hidden_moments = (features == 0).all(1)
+    assert hidden_moments.any()
+    assert not any(row[length:].any() for row, length in zip(hidden_moments, lengths, strict=True))
