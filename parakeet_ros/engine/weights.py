@@ -61,12 +61,12 @@ def load_weights(
         raise CheckpointError(f'{origin}: missing tensors {_some(missing)}; the file is '
                               'incomplete: get it again or save it again with NeMo')
     ours: dict[str, Tensor] = {}
-    for nemo_name, (name, wanted) in expected.items():
-        tensor = given[nemo_name]
+    for theirs, (name, wanted) in expected.items():
+        tensor = given[theirs]
         same_kind = tensor.is_floating_point() == wanted.is_floating_point()
         if tensor.shape != wanted.shape or not same_kind:
             raise CheckpointError(
-                f'{origin}: tensor {nemo_name} is {tensor.dtype} {tuple(tensor.shape)}, but the '
+                f'{origin}: tensor {theirs} is {tensor.dtype} {tuple(tensor.shape)}, but the '
                 f'config asks for {wanted.dtype} {tuple(wanted.shape)}; config and weights do not '
                 'match: get the file again'
             )
