@@ -15,7 +15,7 @@ import soxr
 
 SILENT = 1e-3  # of full scale: a synthesiser that gives no more has failed
 AUDIBLE = 0.01  # of the peak: where speech begins and ends
-MARGIN_S = 0.08  # kept around it
+MARGIN_S = 0.08  # kept around it, or added
 PEAK = 0.5
 TIMEOUT_S = 30
 
@@ -44,7 +44,7 @@ class Speech:
             raise VoiceError('the synthesiser gave silence')
         loud = np.flatnonzero(np.abs(waveform) > AUDIBLE * peak)
         margin = int(MARGIN_S * SAMPLE_RATE_HZ)
-        waveform = waveform[max(0, loud[0] - margin):loud[-1] + margin]
+        waveform = np.pad(waveform, margin)[loud[0]:loud[-1] + 2 * margin]
         waveform *= np.float32(PEAK / peak)
         return waveform
 

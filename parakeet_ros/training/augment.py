@@ -1,0 +1,186 @@
+"""
+What happens to clean recordings before a model is trained on them.
+
+Each clip is spoken faster or slower, put somewhere in a stretch of silence, heard in a room, over
+noise, through a poor line, and recorded too quietly or too loudly. Noise and rooms come from banks
+that are made once, so that a clip costs little.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from parakeet_ros.training.corpus import SAMPLE_RATE_HZ, Waveform
+from parakeet_ros.training.music import music
+from parakeet_ros.training.noise import Generator, NOISES, unit
+from parakeet_ros.training.rooms import reverberated, room
+import torch
+from torch import Tensor
+
+NOISE_PIECE_S = 12.0
+NOISE_PIECES = 10
+ROOMS = 64
+BAND_EDGE_HZ = 100.0  # over so many a band limit falls off
+
+
+@dataclass(frozen=True)
+class AugmentOptions:
+    """How often something happens to a clip (``_share``) and how much of it."""
+
+    speed_share: float = 0.6
+    speed: tuple[float, float] = (0.87, 1.15)
+    # The start is cut or delayed at random, so that every phase of an encoder frame occurs.
+    lead_s: tuple[float, float] = (-0.08, 0.3)
+    long_lead_share: float = 0.3
+    long_lead_s: float = 1.5
+    trail_s: float = 0.5
+    long_trail_share: float = 0.2
+    long_trail_s: float = 1.5
+    room_share: float = 0.3
+    noise_share: float = 0.4  # with noise that can be heard; the others have a noise floor
+    snr_db: tuple[float, float] = (3.0, 30.0)
+    floor_db: tuple[float, float] = (30.0, 75.0)  # the same measure
+    silent_floor_share: float = 0.05  # digital silence between the words
+    band_share: float = 0.12
+    peak: tuple[float, float] = (0.02, 0.95)
+    clipped_share: float = 0.03
+    clipping: float = 4.0  # at most so many times too loud
+
+
+class Augmenter:
+    """
+    Changes clips at random, each call with draws of its own.
+
+    :param seed: of the banks of noise and rooms; what happens to a clip is drawn from the
+        generator that comes with it
+    :param pieces: of each kind of noise in the bank, `NOISE_PIECE_S` each
+    :param babble: clips of speech without words that matter, to be mixed into a background
+    """
+
+    def __init__(self, seed: int = 0, options: AugmentOptions | None = None,
+                 babble: Sequence[Waveform] = (), pieces: int = NOISE_PIECES) -> None:
+        self.options = options or AugmentOptions()
+        rng = np.random.default_rng(seed)
+        n_samples = int(NOISE_PIECE_S * SAMPLE_RATE_HZ)
+        makers = [*NOISES.values(), music]
+        self._noises = [make(n_samples, rng) for make in makers for _ in range(pieces)]
+        if babble:
+            self._noises += [murmur(babble, n_samples, rng) for _ in range(pieces)]
+        self._rooms = [room(rng) for _ in range(ROOMS)]
+
+    def __call__(self, waveform: Waveform, rng: Generator) -> Waveform:
+        """Return a changed copy: float32 ``[n_samples]`` at 16 kHz, of another length."""
+        options = self.options
+        loudness = _rms(waveform)  # of the speech alone, before silence is put around it
+        if rng.random() < options.speed_share:
+            waveform = faster(waveform, rng.uniform(*options.speed))
+        waveform = self._placed(waveform, rng)
+        if rng.random() < options.room_share:
+            waveform = reverberated(waveform, self._rooms[rng.integers(len(self._rooms))])
+        waveform = self._noisy(waveform, loudness, rng)
+        if rng.random() < options.band_share:
+            waveform = band_limited(waveform, rng.uniform(50, 400), rng.uniform(3000, 7000))
+        return self._recorded(waveform, rng)
+
+    def background(self, n_samples: int, rng: Generator) -> Waveform:
+        """Return a stretch of noise or music with an RMS of 1, repeated if it must be."""
+        piece = self._noises[rng.integers(len(self._noises))]
+        start = int(rng.integers(len(piece)))
+        return unit(np.take(piece, np.arange(start, start + n_samples), mode='wrap'))
+
+    def _placed(self, waveform: Waveform, rng: Generator) -> Waveform:
+        """Put the clip somewhere in silence; a negative lead cuts into its start."""
+        options = self.options
+        lead_s, trail_s = rng.uniform(*options.lead_s), rng.uniform(0, options.trail_s)
+        if rng.random() < options.long_lead_share:
+            lead_s = rng.uniform(0, options.long_lead_s)
+        if rng.random() < options.long_trail_share:
+            trail_s = rng.uniform(0, options.long_trail_s)
+        lead, trail = int(lead_s * SAMPLE_RATE_HZ), int(trail_s * SAMPLE_RATE_HZ)
+        placed: Waveform = np.pad(waveform[max(0, -lead):], (max(0, lead), trail))
+        return placed
+
+    def _noisy(self, waveform: Waveform, loudness: float, rng: Generator) -> Waveform:
+        """Add noise, or the floor that every microphone has."""
+        options = self.options
+        if rng.random() < options.silent_floor_share:
+            return waveform
+        loud = rng.random() < options.noise_share
+        snr_db = rng.uniform(*(options.snr_db if loud else options.floor_db))
+        # A clip without speech has no level of its own: the noise is all there is.
+        level = np.float32((loudness or 1.0) * 10 ** (-snr_db / 20))
+        noisy: Waveform = waveform + level * self.background(len(waveform), rng)
+        return noisy
+
+    def _recorded(self, waveform: Waveform, rng: Generator) -> Waveform:
+        """Set the level, now and then too high."""
+        options = self.options
+        peak = float(np.abs(waveform).max(initial=0)) or 1.0
+        wanted = float(np.exp(rng.uniform(*np.log(options.peak))))
+        if rng.random() < options.clipped_share:
+            wanted = rng.uniform(1, options.clipping)
+        recorded: Waveform = np.clip(waveform * np.float32(wanted / peak), -1, 1)
+        return recorded
+
+
+def faster(waveform: Waveform, speed: float) -> Waveform:
+    """Play faster by a factor, pitch and all; linear interpolation is enough for a feature."""
+    position = np.arange(int(len(waveform) / speed)) * speed
+    played = np.interp(position, np.arange(len(waveform)), waveform)
+    return np.asarray(played, np.float32)
+
+
+def band_limited(waveform: Waveform, low_hz: float, high_hz: float) -> Waveform:
+    """Keep the frequencies between two edges, as a telephone line or a cheap microphone does."""
+    size = 1 << (len(waveform) - 1).bit_length()
+    frequency_hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE_HZ)
+    inside_hz = np.minimum(frequency_hz - low_hz, high_hz - frequency_hz)
+    gain = np.clip(1 + inside_hz / BAND_EDGE_HZ, 0.003, 1)
+    limited = np.fft.irfft(np.fft.rfft(waveform, size) * gain, size)
+    return limited[:len(waveform)].astype(np.float32)
+
+
+def murmur(speech: Sequence[Waveform], n_samples: int, rng: Generator) -> Waveform:
+    """Return several clips at once, over and over: a crowd of which no word can be made out."""
+    crowd = np.zeros(n_samples, np.float32)
+    for _ in range(rng.integers(5, 9)):
+        position = 0
+        while position < n_samples:
+            clip = speech[int(rng.integers(len(speech)))][:n_samples - position]
+            crowd[position:position + len(clip)] += unit(clip) * rng.uniform(0.5, 1)
+            position += max(1, len(clip))
+    return unit(crowd)
+
+
+def spec_augment(features: Tensor, lengths: Tensor, generator: torch.Generator, *,
+                 bands: int = 2, band_mels: int = 12, gaps: int = 2, gap_frames: int = 8
+                 ) -> Tensor:
+    """
+    Blank out bands of frequency and gaps of time (Park et al., SpecAugment, 2019).
+
+    :param features: normalised log-mel ``[B, n_mels, T]``; 0 is the mean of each
+    :param lengths: valid frames ``[B]``
+    :returns: a copy with zeros in up to ``bands`` bands and ``gaps`` gaps per clip
+    """
+    batch, n_mels, n_frames = features.shape
+    band = _stripes(torch.full((batch,), n_mels), n_mels, bands, band_mels, generator)
+    gap = _stripes(lengths.cpu(), n_frames, gaps, gap_frames, generator)
+    hidden = band[:, :, None] | gap[:, None, :]  # [B, n_mels, T]
+    return features.masked_fill(hidden.to(features.device), 0)
+
+
+def _stripes(lengths: Tensor, size: int, count: int, widest: int, generator: torch.Generator
+             ) -> Tensor:
+    """Mark ``count`` stripes of 0 to ``widest`` within each length: bool ``[B, size]``."""
+    shape = (len(lengths), count, 1)
+    width = torch.randint(0, widest + 1, shape, generator=generator)
+    room_left = (lengths[:, None, None] - width).clamp(min=1)
+    start = (torch.rand(shape, generator=generator) * room_left).long()
+    position = torch.arange(size)
+    return ((position >= start) & (position < start + width)).any(1)
+
+
+def _rms(waveform: Waveform) -> float:
+    """Return the root mean square of a waveform; 0 if it is empty."""
+    return float(np.sqrt(np.mean(np.square(waveform), dtype=np.float64))) if len(waveform) else 0.0
