@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 import gzip
+import hashlib
 import io
 from pathlib import Path
 import tarfile
@@ -17,6 +18,7 @@ from typing import IO
 import zlib
 
 from .errors import CheckpointError
+from .memory import Region
 
 REMEDY = 'download or copy it again'
 # NeMo's archives have about six members; each costs memory to list.
@@ -24,6 +26,7 @@ _MAX_MEMBERS = 1000
 # Weights compress by a tenth and a vocabulary by a factor of five; gzip bombs by 1000.
 _MAX_GZIP_RATIO = 50
 _GZIP_ALLOWANCE_BYTES = 16 * 2**20
+_DIGEST_LIMIT_BYTES = 64 * 2**20
 
 
 class NemoArchive:
@@ -58,13 +61,25 @@ class NemoArchive:
                                   f'at most {limit_bytes}; {REMEDY}')
         return self._whole(name)
 
-    def stream(self, name: str) -> IO[bytes]:
-        """Return a seekable view of a member; a plain tar is read in place."""
+    def region(self, name: str) -> Region:
+        """Return a member's bytes: of a plain tar in place, of a gzipped one unpacked."""
+        member = self._member(name)
         if isinstance(self._tar.fileobj, io.BufferedReader):
-            view = self._tar.extractfile(self._member(name))
-            assert view is not None  # only regular files are kept
-            return view
-        return io.BytesIO(self._whole(name))  # seeking back would unpack the gzip again
+            return Region.of_file(self._path).part(member.offset_data, member.size)
+        return Region(bytearray(self._whole(name)), 0, member.size)
+
+    def digest(self, without: str) -> bytes:
+        """
+        Return what tells the content of all small members from any other.
+
+        :param without: name of a member that is left out.
+        """
+        digest = hashlib.sha256()
+        for name, member in self._members.items():
+            small = member.size <= _DIGEST_LIMIT_BYTES and name != without
+            digest.update(repr((name, member.size)).encode())
+            digest.update(hashlib.sha256(self._whole(name) if small else b'').digest())
+        return digest.digest()
 
     def _whole(self, name: str) -> bytes:
         member = self._member(name)

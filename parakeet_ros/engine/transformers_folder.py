@@ -20,7 +20,7 @@ from safetensors import safe_open, SafetensorError
 from torch import Tensor
 
 from .checkpoint import Checkpoint
-from .config import FeaturesConfig, parse_config
+from .config import FeaturesConfig, ModelConfig, parse_config
 from .errors import CheckpointError
 from .mel_filters import hann_window, slaney_filters
 from .tokenizer_json import sentencepiece_model
@@ -69,8 +69,16 @@ def read_transformers_folder(path: str | os.PathLike[str]) -> Checkpoint:
     config = parse_config(raw, origin)
     tokenizer = _read_json(path / TOKENIZER_FILE)
     model = sentencepiece_model(tokenizer, config.vocab_size, f'{path}: {TOKENIZER_FILE}')
-    state = {**_front_end(config.features), **_read_state(path)}
-    return Checkpoint(path, config, model, state)
+    return Checkpoint(path, config, raw, model, read_folder_state(path, config))
+
+
+def read_folder_state(path: Path, config: ModelConfig) -> dict[str, Tensor]:
+    """
+    Return the tensors under NeMo's names, mapped into memory, with those that are not stored.
+
+    :raises CheckpointError: as ``read_transformers_folder``.
+    """
+    return {**_front_end(config.features), **_read_state(path)}
 
 
 def is_model_folder(path: Path) -> bool:

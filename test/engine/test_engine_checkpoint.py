@@ -7,7 +7,7 @@ from pathlib import Path
 import tarfile
 import zipfile
 
-from archives import pack, read_members, SOURCE
+from archives import pack, read_members, read_zip, SOURCE, write_zip
 from engine_oracle import ORACLE
 from hypothesis import given, HealthCheck, settings
 from hypothesis import strategies as st
@@ -37,6 +37,12 @@ def with_config(members: dict[str, bytes], change) -> dict[str, bytes]:
     config = yaml.safe_load(members[CONFIG_FILE])
     config = change(config) or config
     return {**members, CONFIG_FILE: yaml.safe_dump(config).encode()}
+
+
+def anonymous_memory_bytes() -> int:
+    """Return the memory of this process that no file stands behind."""
+    status = Path('/proc/self/status').read_text()
+    return 1024 * int(status.partition('RssAnon:')[2].split()[0])
 
 
 @pytest.fixture(scope='module')
@@ -297,3 +303,42 @@ def test_any_config_value_is_taken_or_refused_with_checkpoint_error(data, value)
         parse_config(config, 'fuzz')
     except CheckpointError as error:
         assert str(error).startswith("fuzz: config key '")
+
+
+def test_the_tensors_of_a_plain_archive_stay_in_the_file(tmp_path, members):
+    def grow(state):
+        state['loss.ballast'] = torch.zeros(10**7)
+    path = pack(tmp_path / 'm.nemo', with_state(members, grow))
+    before = anonymous_memory_bytes()
+    checkpoint = read_checkpoint(path)
+    assert float(checkpoint.state['loss.ballast'].sum()) == 0.0
+    assert anonymous_memory_bytes() - before < 10**7
+
+
+def test_tensors_survive_the_file_and_the_release_of_its_pages(tmp_path, members, tiny_checkpoint):
+    path = pack(tmp_path / 'm.nemo', members)
+    checkpoint = read_checkpoint(path)
+    path.unlink()
+    for _ in range(2):
+        checkpoint.release()
+        assert all(torch.equal(tensor, tiny_checkpoint.state[name])
+                   for name, tensor in checkpoint.state.items())
+
+
+def test_records_at_odd_places_are_read(tmp_path, members, tiny_checkpoint):
+    weights = write_zip({'x': b'odd', **read_zip(members[WEIGHTS_FILE])})  # nothing is aligned
+    checkpoint = read_checkpoint(pack(tmp_path / 'm.nemo', {**members, WEIGHTS_FILE: weights}))
+    assert all(torch.equal(tensor, tiny_checkpoint.state[name])
+               for name, tensor in checkpoint.state.items())
+
+
+def test_a_tensor_that_reaches_beyond_its_record_is_refused(tmp_path, members):
+    def widen(state):
+        state['joint.enc.bias'] = torch.zeros(48)
+    records = read_zip(with_state(members, widen)[WEIGHTS_FILE])
+    name = next(each for each in records if each.endswith('data.pkl'))
+    assert records[name].count(b'K0\x85') > 0
+    records[name] = records[name].replace(b'K0\x85', b'K1\x85')  # 49 elements
+    path = pack(tmp_path / 'm.nemo', {**members, WEIGHTS_FILE: write_zip(records)})
+    with pytest.raises(CheckpointError, match='not loadable'):
+        read_checkpoint(path)
