@@ -102,7 +102,7 @@ def search_step(
     searching = _searching(state)
     frame = state.time.clamp(max=state.encoded.shape[1] - 1)
     rows = torch.arange(frame.shape[0], device=frame.device)
-    logits = transducer.joint(state.encoded[rows, frame], state.prediction)
+    logits = transducer.joint(state.encoded[rows, frame], state.prediction).float()
     of_tokens, of_durations = logits.tensor_split((transducer.config.vocab_size + 1,), 1)
     label = of_tokens.argmax(1)
     if hotwords is not None:
@@ -125,12 +125,11 @@ def search_step(
 
 def predict_step(transducer: Transducer, state: DecoderState) -> None:
     """Show each pending token to the prediction network."""
-    output, hidden, cell = transducer.prediction(state.label, state.hidden, state.cell)
+    output, memory = transducer.prediction(state.label, state.memory)
     prediction = transducer.joint.prediction(output)
     pending = state.pending[:, None]
     state.prediction.copy_(torch.where(pending, prediction, state.prediction))
-    state.hidden.copy_(torch.where(pending, hidden, state.hidden))
-    state.cell.copy_(torch.where(pending, cell, state.cell))
+    state.memory.copy_(torch.where(pending, memory, state.memory))
     state.pending.zero_()
 
 

@@ -29,8 +29,7 @@ from .transducer import DecoderState
 
 # What a lost bet brings back: all that decisions change.  The buffers of tokens stay, they are
 # written again from n_tokens on.
-_RESTORED = ('time', 'hidden', 'cell', 'prediction', 'last_frame', 'n_on_frame', 'n_tokens',
-             'score')
+_RESTORED = ('time', 'memory', 'prediction', 'last_frame', 'n_on_frame', 'n_tokens', 'score')
 _NO_BET = -1
 
 

@@ -39,6 +39,10 @@ class LstmCell(nn.Module):
 
     def forward(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Return the next hidden and cell state; everything is ``[B, H]``."""
+        if x.is_cuda:  # one launch for all that follows the two products
+            next_hidden, next_cell = torch.lstm_cell(
+                x, (hidden, cell), self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+            return next_hidden, next_cell
         gates = functional.linear(x, self.weight_ih, self.bias_ih)
         gates = gates + functional.linear(hidden, self.weight_hh, self.bias_hh)
         i, f, g, o = gates.chunk(4, dim=1)
@@ -57,21 +61,22 @@ class PredictionNetwork(nn.Module):
         self.embedding = nn.Parameter(torch.empty(config.vocab_size + 1, size))
         self.cells = nn.ModuleList(LstmCell(size) for _ in range(config.prediction_layers))
 
-    def forward(self, labels: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, labels: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """
         Advance by one label.
 
         :param labels: int64 ``[B]``.
-        :param hidden: ``[layers, B, H]``, and ``cell`` alike.
-        :returns: output ``[B, H]``, next hidden, next cell.
+        :param memory: ``[2 * layers, B, H]``: the hidden states, then the cell states.
+        :returns: output ``[B, H]`` and the next memory.
         """
-        x = self.embedding[labels]
+        x = self.embedding.index_select(0, labels)
+        hidden, cell = memory.chunk(2)
         hiddens, cells = [], []
-        for layer, h, c in zip(self.cells, hidden, cell, strict=True):
+        for layer, h, c in zip(self.cells, hidden.unbind(), cell.unbind(), strict=True):
             x, c = layer(x, h, c)
             hiddens.append(x)
             cells.append(c)
-        return x, torch.stack(hiddens), torch.stack(cells)
+        return x, torch.stack(hiddens + cells)
 
 
 class Joint(nn.Module):
@@ -121,8 +126,7 @@ class DecoderState:
     time: Tensor  # int64 [B] encoder frame to look at next; >= lengths when finished
     label: Tensor  # int64 [B] the last decision, blank or a token
     pending: Tensor  # bool [B] label is a token that the prediction network has not seen yet
-    hidden: Tensor  # [layers, B, H]
-    cell: Tensor  # [layers, B, H]
+    memory: Tensor  # [2 * layers, B, H] of the prediction network
     prediction: Tensor  # [B, J] its output through the joint's prediction layer
     last_frame: Tensor  # int64 [B] frame of the last token, -1 before the first
     n_on_frame: Tensor  # int64 [B] tokens emitted on last_frame
@@ -152,8 +156,8 @@ class DecoderState:
 
         # Blank doubles as start of sequence.
         label = integers(n, fill=config.blank_id)
-        zeros = encoded.new_zeros(config.prediction_layers, n, config.prediction_size)
-        output, hidden, cell = transducer.prediction(label, zeros, zeros)
+        zeros = encoded.new_zeros(2 * config.prediction_layers, n, config.prediction_size)
+        output, memory = transducer.prediction(label, zeros)
         return cls(
             encoded=joint.encoder(encoded),
             lengths=lengths,
@@ -161,8 +165,7 @@ class DecoderState:
             time=integers(n),
             label=label,
             pending=torch.zeros(n, dtype=torch.bool, device=device),
-            hidden=hidden,
-            cell=cell,
+            memory=memory,
             prediction=joint.prediction(output),
             last_frame=integers(n, fill=-1),
             n_on_frame=integers(n),
@@ -170,6 +173,6 @@ class DecoderState:
             tokens=integers(n, capacity + 1),
             frames=integers(n, capacity + 1),
             token_durations=integers(n, capacity + 1),
-            confidences=encoded.new_zeros(n, capacity + 1),
-            score=encoded.new_zeros(n),
+            confidences=torch.zeros(n, capacity + 1, device=device),
+            score=torch.zeros(n, device=device),
         )

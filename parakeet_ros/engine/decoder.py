@@ -1,0 +1,203 @@
+"""
+Which way a transducer decodes, and the buffers and graphs that it keeps between utterances.
+
+- With hotwords: ``greedy_decode``, step by step.
+- On the CPU: the steps of ``label_loop.py``, leaving out what the last decisions make needless.
+- On CUDA: ``STEPS`` of them at a time as one graph, the host a round ahead of what it has read.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+import torch
+from torch import Tensor
+
+from .buckets import batch_bucket, MAX_ENCODER_FRAMES
+from .cuda_graph import CUDAGraphed, GraphPool
+from .decoding import DecodingOptions, greedy_decode, Hypothesis
+from .device import to_device
+from .label_loop import Decision, LabelLoop, LoopState
+from .transducer import Transducer
+
+STEPS = 8  # decisions in a round: about 2 s of speech
+_MOST_OPTIONS = 4  # choices of options that buffers are kept for
+_POLL_S = 20e-6
+
+Report = NDArray[np.float64]
+
+
+class TransducerDecoder:
+    """Decodes with one transducer; for one thread at a time."""
+
+    def __init__(self, transducer: Transducer) -> None:
+        """Wrap a transducer; constants are computed at the first use of its weights."""
+        self._transducer = transducer
+        self._loops: dict[tuple[int, str], LabelLoop] = {}
+        self._rounds: dict[tuple[LabelLoop, int], RoundLoop] = {}
+
+    def decode(
+        self, encoded: Tensor, lengths: Tensor, options: DecodingOptions, pool: GraphPool
+    ) -> list[Hypothesis]:
+        """
+        Decode a padded batch.
+
+        :param encoded: encoder output ``[B, T, D]``, on the pool's device.
+        :param lengths: valid encoder frames int64 ``[B]``; on the host they cost no wait.
+        """
+        encoded = encoded.to(self._transducer.joint.encoder.weight.dtype)
+        if options.hotwords:
+            return greedy_decode(self._transducer, encoded, lengths.to(encoded.device), options)
+        loop = self._loop(options)
+        if pool.device.type == 'cpu':
+            return decode_on_host(loop, encoded, lengths.tolist())
+        return self._round_loop(loop, encoded, pool).decode(encoded, lengths.tolist())
+
+    def _loop(self, options: DecodingOptions) -> LabelLoop:
+        """Return the steps for some options."""
+        key = options.max_symbols or self._transducer.config.max_symbols, options.confidence
+        loop = self._loops.get(key) or LabelLoop(self._transducer, *key)
+        if len(self._loops) < _MOST_OPTIONS:
+            self._loops[key] = loop
+        return loop
+
+    def _round_loop(self, loop: LabelLoop, encoded: Tensor, pool: GraphPool) -> RoundLoop:
+        """Return buffers for a batch, kept unless it is too long or has rare options."""
+        n, n_frames, _ = encoded.shape
+        n_rows = batch_bucket(n)
+        if loop not in self._loops.values() or n_frames > MAX_ENCODER_FRAMES:
+            return RoundLoop(loop, n, n * n_frames, GraphPool(pool.device, limit=0))
+        if (loop, n_rows) not in self._rounds:
+            self._rounds[loop, n_rows] = RoundLoop(loop, n_rows, n_rows * MAX_ENCODER_FRAMES, pool)
+        return self._rounds[loop, n_rows]
+
+
+def decode_on_host(loop: LabelLoop, encoded: Tensor, lengths: Sequence[int]) -> list[Hypothesis]:
+    """
+    Decode where a look at a value costs nothing: stop at the end, skip predictions of no use.
+
+    :param encoded: ``[B, T, D]``.
+    """
+    n, n_frames, _ = encoded.shape
+    starts = [row * n_frames for row in range(n)]
+    frames = _with_rows_to_overrun(loop, loop.transducer.joint.encoder(encoded).flatten(0, 1))
+    place = torch.tensor([[start, 0] for start in starts])
+    end = torch.tensor([start + length for start, length in zip(starts, lengths, strict=True)])
+    state, reports = loop.start(place), []
+    while bool((state.place.select(1, 0) < end).any()):
+        decisions: list[Decision] = []
+        while len(decisions) < STEPS and bool((state.place.select(1, 0) < end).any()):
+            state, decision = loop.search(frames, end, state)
+            if bool(decision.found.any()):
+                state = loop.predict(state, decision)
+            decisions.append(decision)
+        reports.append(loop.report(decisions, state).numpy())
+    return loop.read(reports, starts) if reports else [Hypothesis.empty() for _ in lengths]
+
+
+def _with_rows_to_overrun(loop: LabelLoop, frames: Tensor) -> Tensor:
+    """Append the rows that steps may look at after the last utterance's end."""
+    return torch.cat((frames, frames.new_zeros(loop.most_ahead, frames.shape[1])))
+
+
+class RoundLoop:
+    """
+    Decodes batches of up to some size in rounds, on storage that is kept.
+
+    A round is queued, then another, and only then is the first looked at: the device never waits
+    for the host.  So one round is decoded in vain; its steps change nothing.
+    """
+
+    def __init__(self, loop: LabelLoop, n_rows: int, n_frames: int, pool: GraphPool) -> None:
+        """
+        Reserve buffers.
+
+        :param n_rows: the most utterances, and ``n_frames`` the most encoder frames of all.
+        """
+        self._loop = loop
+        joint_size = loop.transducer.config.joint_size
+        self._frames = torch.zeros(
+            n_frames + loop.most_ahead, joint_size, dtype=loop.dtype, device=loop.device)
+        self._end = torch.zeros(n_rows, dtype=torch.int64, device=loop.device)
+        self._state = loop.start(self._end.unsqueeze(1).repeat(1, 2))
+        self._round = CUDAGraphed(self._advance, pool, f'decoding of {n_rows} utterance(s)')
+
+    def decode(self, encoded: Tensor, lengths: Sequence[int]) -> list[Hypothesis]:
+        """Decode a padded batch ``[B, T, D]`` with its lengths in encoder frames."""
+        n, n_frames, _ = encoded.shape
+        starts = [row * n_frames for row in range(n)]
+        self._begin(encoded, starts, lengths)
+        end = np.array([start + length for start, length in zip(starts, lengths, strict=True)])
+        reports = []
+        for report in self._reports():
+            reports.append(report[:, :, :n])
+            if (report[_AFTER, -1, :n] >= end).all():
+                break
+        return self._loop.read(reports, starts)
+
+    def _begin(self, encoded: Tensor, starts: Sequence[int], lengths: Sequence[int]) -> None:
+        """Put a batch in place; rows that it does not fill have ended."""
+        n_idle = len(self._end) - len(starts)
+        joint = self._loop.transducer.joint
+        projected = joint.encoder(encoded).flatten(0, 1)
+        self._frames.narrow(0, 0, len(projected)).copy_(projected)
+        places = [[start, 0] for start in starts] + [[0, 0]] * n_idle
+        ends = [start + length for start, length in zip(starts, lengths, strict=True)]
+        fresh = self._loop.start(to_device(torch.tensor(places), encoded.device))
+        _assign(self._state, fresh)
+        self._end.copy_(to_device(torch.tensor(ends + [0] * n_idle), encoded.device))
+
+    def _advance(self) -> Tensor:
+        """Take the steps of one round; return its report."""
+        state, decisions = self._state, []
+        for _ in range(STEPS):
+            state, decision = self._loop.search(self._frames, self._end, state)
+            state = self._loop.predict(state, decision)
+            decisions.append(decision)
+        report = self._loop.report(decisions, state)
+        _assign(self._state, state)
+        return report
+
+    def _reports(self) -> Iterator[Report]:
+        """Yield the rounds' reports as they arrive, one round being queued ahead."""
+        underway: deque[_Arrival] = deque()
+        while True:
+            underway.append(_Arrival(self._round()))
+            if len(underway) > 1:
+                yield underway.popleft().wait()
+
+
+_AFTER = 3  # index of the row after the decision in a report
+
+
+class _Arrival:
+    """A small tensor on its way to the host."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        """Queue the copy, behind what computes the tensor and before what overwrites it."""
+        self._event: torch.cuda.Event | None = None
+        if tensor.device.type == 'cuda':
+            self._host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+            self._host.copy_(tensor, non_blocking=True)
+            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._event.record(torch.cuda.current_stream(tensor.device))
+        else:
+            self._host = tensor.clone()
+
+    def wait(self) -> Report:
+        """Return it once it is there; the GPU's other users, and other threads, go on."""
+        while self._event is not None and not self._event.query():  # type: ignore[no-untyped-call]
+            time.sleep(_POLL_S)
+        values: Report = self._host.numpy()
+        return values
+
+
+def _assign(target: LoopState, source: LoopState) -> None:
+    """Change a state in place."""
+    for own, new in ((target.place, source.place), (target.memory, source.memory),
+                     (target.prediction, source.prediction)):
+        own.copy_(new)

@@ -1,0 +1,136 @@
+"""The loop without the host gives what the reference gives, and is fit for a CUDA graph."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from parakeet_ros.engine.cuda_graph import GraphPool
+from parakeet_ros.engine.decoder import decode_on_host, RoundLoop, STEPS
+from parakeet_ros.engine.decoding import DecodingOptions, greedy_decode
+from parakeet_ros.engine.label_loop import LabelLoop
+import pytest
+from test_engine_decoding import scripted_transducer
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+DURATIONS = [(0, 1, 2, 3, 4), (1,), (0, 7), (2, 0, 1), ()]
+# What makes a tensor out of nothing; on CUDA most of it is a copy from the host, which waits.
+FACTORIES = ('arange', 'empty', 'full', 'lift_fresh', 'ones', 'scalar_tensor', 'zeros')
+# What needs to know a value.
+LOOKS = ('_local_scalar_dense', 'equal', 'is_nonzero', 'item', 'masked_select', 'nonzero')
+
+
+def round_loop(loop: LabelLoop, n_rows: int, n_frames: int) -> RoundLoop:
+    """Return the GPU's way of decoding, where there need be no GPU."""
+    return RoundLoop(loop, n_rows, n_frames, GraphPool(loop.device))
+
+
+def random_frames(transducer, lengths, seed, stay=0.0, blank=0.0):
+    """Return a padded batch of encoder frames that are scripts of logits."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (len(lengths), max(max(lengths), 1), transducer.config.encoder_size)
+    encoded = 3.0 * torch.randn(shape, generator=generator)
+    encoded[:, :, transducer.config.vocab_size] += blank
+    first = transducer.config.vocab_size + 1
+    encoded[:, :, first: first + 1] += stay  # the first duration, 0 in most sets
+    return encoded
+
+
+def assert_same(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        assert (one.tokens, one.frames, one.durations) == (
+            other.tokens, other.frames, other.durations)
+        assert one.score == pytest.approx(other.score, rel=1e-4, abs=1e-4)
+        assert one.confidences == pytest.approx(other.confidences, abs=1e-5)
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    vocab_size=st.integers(1, 4),
+    durations=st.sampled_from(DURATIONS),
+    max_symbols=st.integers(1, 4),
+    batches=st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=3), min_size=1, max_size=3),
+    stay=st.floats(-3.0, 6.0),
+    blank=st.floats(-4.0, 4.0),
+    method=st.sampled_from(['max_prob', 'entropy']),
+)
+@settings(max_examples=25, deadline=None)
+def test_every_way_of_decoding_gives_what_the_reference_gives(
+    seed, vocab_size, durations, max_symbols, batches, stay, blank, method
+):
+    transducer = scripted_transducer(vocab_size, durations, max_symbols, seed)
+    loop = LabelLoop(transducer, max_symbols, method)
+    rounds = round_loop(loop, n_rows=4, n_frames=3 * 12)  # reused, and never full
+    for number, lengths in enumerate(batches):
+        encoded = random_frames(transducer, lengths, seed + number, stay, blank)
+        expected = greedy_decode(
+            transducer, encoded, torch.tensor(lengths), DecodingOptions(confidence=method))
+        assert_same(decode_on_host(loop, encoded, lengths), expected)
+        assert_same(rounds.decode(encoded, lengths), expected)
+
+
+def test_what_one_utterance_leaves_behind_is_not_heard_by_the_next():
+    transducer = scripted_transducer(3, (0, 1, 2), max_symbols=3, seed=1)
+    rounds = round_loop(LabelLoop(transducer, 3, 'max_prob'), n_rows=2, n_frames=60)
+    short = random_frames(transducer, [4], seed=2)
+    alone = rounds.decode(short, [4])
+    rounds.decode(random_frames(transducer, [30, 30], seed=3), [30, 30])
+    assert rounds.decode(short, [4]) == alone and alone[0].tokens
+
+
+def test_rounds_after_the_end_change_nothing():
+    transducer = scripted_transducer(3, (0, 1, 2), max_symbols=2, seed=4)
+    rounds = round_loop(LabelLoop(transducer, 2, 'max_prob'), n_rows=2, n_frames=20)
+    rounds.decode(random_frames(transducer, [6, 2], seed=5), [6, 2])
+    before = [value.clone() for value in vars(rounds._state).values()]
+    report = rounds._advance()
+    assert report.shape == (6, STEPS, 2) and not report[2].any()
+    for old, new in zip(before, vars(rounds._state).values(), strict=True):
+        assert torch.equal(old, new)
+
+
+class Recorder(TorchDispatchMode):
+    """Notes the names of the operators that run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.names.append(function.overloadpacket.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+def queue_a_round(durations, device='cpu', dtype=torch.float32):
+    """Take the steps of one round, and return the operators and what they changed in place."""
+    transducer = scripted_transducer(3, durations, max_symbols=3, seed=0).to(device, dtype)
+    rounds = round_loop(LabelLoop(transducer, 3, 'entropy'), n_rows=2, n_frames=10)
+    storage = [value.data_ptr() for value in vars(rounds._state).values()]
+    with Recorder() as recorder:
+        report = rounds._advance()
+    assert report.device.type == device
+    assert [value.data_ptr() for value in vars(rounds._state).values()] == storage
+    return recorder.names
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
+@pytest.mark.parametrize('durations', [(0, 1, 2), ()])
+def test_a_round_looks_at_no_value_and_mixes_no_devices(durations, dtype):
+    # Meta tensors have shapes only: who asks for a value, or adds a tensor of the CPU, raises.
+    names = queue_a_round(durations, 'meta', dtype)
+    assert names.count('argmax') == STEPS * (2 if durations else 1)
+
+
+@pytest.mark.parametrize('durations', [(0, 1, 2), (1,)])
+def test_a_round_copies_nothing_from_the_host(durations):
+    names = queue_a_round(durations)
+    assert not set(names) & {*LOOKS, *FACTORIES}
+
+
+def test_a_look_at_a_value_would_be_noticed():
+    flag = torch.zeros(1, device='meta')
+    with pytest.raises(RuntimeError):
+        bool(flag.any())
+    with Recorder() as recorder:
+        bool(torch.zeros(1).any())
+    assert 'zeros' in recorder.names and set(recorder.names) & set(LOOKS)
