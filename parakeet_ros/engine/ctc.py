@@ -35,36 +35,36 @@ def ctc_decode(
     A token's frame is the first of its run, its duration the length, its confidence the run's
     weakest; the score sums over all frames of tokens.
 
-    :param encoded: encoder output ``[B, T, D]`` in the head's dtype.
-    :param lengths: valid encoder frames int64 ``[B]``.
+    :param encoded: encoder output ``[B, T, D]``.
+    :param lengths: valid encoder frames int64 ``[B]``; on the host they cost no wait.
     :returns: ``B`` hypotheses, each the same as the utterance gets alone.
     """
-    log_probabilities = head(encoded).log_softmax(2)
+    log_probabilities = head(encoded.to(head.output.weight.dtype)).float().log_softmax(2)
     best, labels = log_probabilities.max(2)
-    padding = torch.arange(labels.shape[1], device=labels.device) >= lengths[:, None]
-    is_blank = padding | (labels == head.config.blank_id)
-    scores = best.masked_fill(is_blank, 0.0).sum(1)
-    confidences = confidence(log_probabilities, options.confidence)
-    rows = zip(labels.tolist(), confidences.tolist(), lengths.tolist(), scores.tolist(),
-               strict=True)
-    return [
-        _fold(row[:n_frames], of_frames, score, head.config.blank_id)
-        for row, of_frames, n_frames, score in rows
-    ]
+    sureness = confidence(log_probabilities, options.confidence)
+    # One copy to the host: [B, 3, T].
+    rows = torch.stack((labels.double(), best.double(), sureness.double()), 1).cpu()
+    hypotheses = []
+    for row, n_frames in zip(rows, lengths.tolist(), strict=True):
+        valid = row[:, :n_frames]
+        hypotheses.append(_fold(valid[0].long().tolist(), valid[1].tolist(), valid[2].tolist(),
+                                head.config.blank_id))
+    return hypotheses
 
 
 def _fold(
-    labels: list[int], confidences: list[float], score: float, blank_id: int
+    labels: list[int], scores: list[float], confidences: list[float], blank_id: int
 ) -> Hypothesis:
     """Make a token of every run of one label other than blank."""
     tokens, frames, durations, weakest = [], [], [], []
-    frame = 0
+    frame, score = 0, 0.0
     for label, run in groupby(labels):
-        n_frames = len(list(run))
+        after = frame + len(list(run))
         if label != blank_id:
             tokens.append(label)
             frames.append(frame)
-            durations.append(n_frames)
-            weakest.append(min(confidences[frame: frame + n_frames]))
-        frame += n_frames
+            durations.append(after - frame)
+            weakest.append(min(confidences[frame:after]))
+            score += sum(scores[frame:after])
+        frame = after
     return Hypothesis(tuple(tokens), tuple(frames), tuple(durations), tuple(weakest), score)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+from torch import Tensor
 
 from .errors import DeviceError
 
@@ -52,7 +56,28 @@ def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
     return _DTYPES[name]
 
 
-def synchronize(device: torch.device) -> None:
-    """Wait for the device, so that the clock read next is honest; the CPU never lags."""
-    if device.type == 'cuda':
-        torch.cuda.synchronize(device)
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device; a copy from the host is queued, not awaited."""
+    if device.type == 'cuda' and tensor.device.type == 'cpu':
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+class OwnStream:
+    """A queue of the engine's own on a GPU: who waits for it waits for nobody else's work."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Make the queue; on the CPU there is none."""
+        self._stream: torch.cuda.Stream | None = None
+        if device.type == 'cuda':
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        """Queue what the block launches, behind what the caller has launched so far."""
+        if self._stream is None:
+            yield
+            return
+        self._stream.wait_stream(torch.cuda.current_stream(self._stream.device))
+        with torch.cuda.stream(self._stream):
+            yield

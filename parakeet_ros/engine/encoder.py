@@ -22,6 +22,13 @@ def _halved(length: int | Tensor) -> int | Tensor:
     return (length - 1) // 2 + 1
 
 
+def n_encoder_frames(n_frames: int, config: EncoderConfig) -> int:
+    """Return how many encoder frames that many feature frames make."""
+    for _ in range(config.subsampling_factor.bit_length() - 1):
+        n_frames = (n_frames - 1) // 2 + 1
+    return n_frames
+
+
 class ConvSubsampling(nn.Module):
     """Three stride-2 convolutions: features at 10 ms to frames at 80 ms."""
 

@@ -15,6 +15,7 @@ from torch import nn, Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from .config import FeaturesConfig
+from .device import to_device
 
 # Added to the standard deviation, so that a constant feature does not divide by zero.
 _STD_GUARD = 1e-5
@@ -55,7 +56,7 @@ class LogMel(nn.Module):
         features = [self._log_mel(waveform).T for waveform in waveforms]
         lengths = [len(feature) for feature in features]
         padded = pad_sequence(features, batch_first=True).transpose(1, 2)
-        return padded, torch.tensor(lengths, device=padded.device)
+        return padded, to_device(torch.tensor(lengths), padded.device)
 
     def _log_mel(self, waveform: Tensor) -> Tensor:
         """Return ``[n_mels, n_samples // hop]`` for ``[n_samples]``."""

@@ -8,8 +8,11 @@ from torch import nn, Tensor
 from .checkpoint import Checkpoint
 from .config import ModelConfig
 from .ctc import ctc_decode, CtcHead
-from .decoding import DecodingOptions, DEFAULT_OPTIONS, greedy_decode, Hypothesis
+from .cuda_graph import GraphPool
+from .decoder import TransducerDecoder
+from .decoding import DecodingOptions, DEFAULT_OPTIONS, Hypothesis
 from .encoder import FastConformerEncoder
+from .encoder_graphs import EncoderGraphs
 from .errors import CheckpointError
 from .features import LogMel
 from .head_config import CtcConfig, HeadConfig
@@ -29,11 +32,26 @@ class Model(nn.Module):
         self.features = LogMel(config.features)
         self.encoder = FastConformerEncoder(config.encoder)
         self.head = _make_head(config.heads[head])
+        self._decoder = TransducerDecoder(self.head) if isinstance(self.head, Transducer) else None
+        self._graphs: GraphPool | None = None
+        self._encoder_graphs: EncoderGraphs | None = None
 
     @property
     def device(self) -> torch.device:
         """Return the device that the networks are on."""
         return self.features.window.device
+
+    def encode(self, features: Tensor, n_frames: Tensor) -> Tensor:
+        """
+        Encode a padded batch, by CUDA graphs where there are some.
+
+        :param features: float32 ``[B, n_mels, T]``, zero after the valid frames.
+        :param n_frames: valid frames int64 ``[B]``.
+        :returns: ``[B, T', D]``, valid until the next call.
+        """
+        if self._encoder_graphs is None:
+            self._encoder_graphs = EncoderGraphs(self.encoder, self.graphs)
+        return self._encoder_graphs(features, n_frames)
 
     def decode(
         self, encoded: Tensor, lengths: Tensor, options: DecodingOptions = DEFAULT_OPTIONS
@@ -41,12 +59,20 @@ class Model(nn.Module):
         """
         Decode a padded batch greedily.
 
-        :param encoded: encoder output float32 ``[B, T, D]``.
-        :param lengths: valid encoder frames int64 ``[B]``.
+        :param encoded: encoder output ``[B, T, D]``.
+        :param lengths: valid encoder frames int64 ``[B]``; on the host they cost no wait.
         """
         if isinstance(self.head, CtcHead):
             return ctc_decode(self.head, encoded, lengths, options)
-        return greedy_decode(self.head, encoded, lengths, options)
+        assert self._decoder is not None
+        return self._decoder.decode(encoded, lengths, options, self.graphs)
+
+    @property
+    def graphs(self) -> GraphPool:
+        """Return what all CUDA graphs of the model share."""
+        if self._graphs is None:
+            self._graphs = GraphPool(self.device)
+        return self._graphs
 
 
 def _make_head(config: HeadConfig) -> CtcHead | Transducer:

@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 import time
 
 import torch
 
-from .device import synchronize
 from .transcript import Timings
 
 
 class Stopwatch:
-    """Milliseconds of the stages, the device drained at both ends of each."""
+    """
+    Milliseconds of the stages, in their order, without ever waiting for the device.
+
+    On a GPU the host runs ahead of it: the end of a stage is marked there and read when all is
+    over.  The last stage ends when the host has its results.
+    """
 
     def __init__(self, device: torch.device) -> None:
-        """Measure on ``device``; no stage has run yet."""
+        """Begin with the first stage."""
         self._device = device
-        self._elapsed_ms: dict[str, float] = {}
+        self._started_s = time.perf_counter()
+        self._laps: list[tuple[str, float]] = []
+        self._marks = [self._mark()]
 
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Time the block as one stage."""
-        synchronize(self._device)
-        started = time.perf_counter()
-        yield
-        synchronize(self._device)
-        self._elapsed_ms[stage] = (time.perf_counter() - started) * 1000.0
+    def lap(self, stage: str) -> None:
+        """End a stage; the next one begins."""
+        self._laps.append((stage, time.perf_counter() - self._started_s))
+        self._marks.append(self._mark())
 
-    def share(self, fraction: float) -> Timings:
-        """Return an utterance's part of the times."""
-        return Timings(**{stage: ms * fraction for stage, ms in self._elapsed_ms.items()})
+    def stop(self) -> Timings:
+        """Return the times; the host has the results of the last stage."""
+        total_ms = 1000.0 * (time.perf_counter() - self._started_s)
+        ends_ms = [1000.0 * end_s for _, end_s in self._laps]
+        for i, mark in enumerate(self._marks[1:-1]):
+            first = self._marks[0]
+            if first is not None and mark is not None:
+                ends_ms[i] = first.elapsed_time(mark)
+        starts_ms = [0.0, *ends_ms[:-1]]
+        stages = {stage: end_ms - start_ms for (stage, _), start_ms, end_ms in
+                  zip(self._laps, starts_ms, ends_ms, strict=False)}
+        return Timings(**stages, total_ms=total_ms)
+
+    def _mark(self) -> torch.cuda.Event | None:
+        """Mark the current point of the device's queue."""
+        if self._device.type != 'cuda':
+            return None
+        mark = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        mark.record(torch.cuda.current_stream(self._device))
+        return mark

@@ -20,7 +20,9 @@ from torch import Tensor
 
 from .alignment import align_tokens, group_words
 from .decoding import DecodingOptions, DEFAULT_OPTIONS, Hypothesis
+from .device import OwnStream, to_device
 from .edges import trim_silence
+from .encoder import n_encoder_frames
 from .features import MIN_FRAMES
 from .hotwords import Hotwords
 from .joining import join, move
@@ -58,6 +60,7 @@ class Transcriber:
         self.config = model.config
         self.tokenizer = tokenizer
         self._lock = threading.Lock()
+        self._queue = OwnStream(model.device)
 
     @property
     def device(self) -> torch.device:
@@ -197,8 +200,8 @@ class Transcriber:
         :param waveforms: as for ``transcribe``; an empty sequence gives an empty list.
         :raises ValueError: as for ``transcribe``; no utterance is transcribed then.
         """
-        stopwatch = Stopwatch(self.device)
-        with self._lock, torch.inference_mode(), stopwatch.measure('total_ms'):
+        with self._lock, torch.inference_mode(), self._queue.use():
+            stopwatch = Stopwatch(self.device)
             self._check_sample_rate(sample_rate)
             self._check_hotwords(options.hotwords)
             checked = [check_waveform(waveform) for waveform in waveforms]
@@ -207,9 +210,10 @@ class Transcriber:
                 self._transcript(hypothesis, len(waveform) / self.sample_rate)
                 for hypothesis, waveform in zip(hypotheses, checked, strict=True)
             ]
+            timings = stopwatch.stop()
         audio_s = sum(transcript.audio_s for transcript in transcripts)
         return [
-            replace(transcript, timings=stopwatch.share(
+            replace(transcript, timings=timings.share(
                 transcript.audio_s / audio_s if audio_s else 1.0 / len(transcripts)))
             for transcript in transcripts
         ]
@@ -261,12 +265,15 @@ class Transcriber:
                 if model.features.n_frames(len(waveform)) >= MIN_FRAMES]
         if not rows:
             return hypotheses
-        with stopwatch.measure('features_ms'):
-            features, n_frames = model.features([waveforms[i].to(self.device) for i in rows])
-        with stopwatch.measure('encoder_ms'):
-            encoded, lengths = model.encoder(features, n_frames)
-        with stopwatch.measure('decoder_ms'):
-            decoded = model.decode(encoded.float(), lengths, options)
+        features, n_frames = model.features(
+            [to_device(waveforms[i], self.device) for i in rows])
+        stopwatch.lap('features_ms')
+        encoded = model.encode(features, n_frames)
+        stopwatch.lap('encoder_ms')
+        lengths = [n_encoder_frames(model.features.n_frames(len(waveforms[i])),
+                                    self.config.encoder) for i in rows]
+        decoded = model.decode(encoded, torch.tensor(lengths), options)
+        stopwatch.lap('decoder_ms')
         for row, hypothesis in zip(rows, decoded, strict=True):
             hypotheses[row] = hypothesis
         return hypotheses

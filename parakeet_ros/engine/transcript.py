@@ -53,6 +53,10 @@ class Timings:
     decoder_ms: float = 0.0
     total_ms: float = 0.0  # also validation, transfers, and text
 
+    def share(self, fraction: float) -> Timings:
+        """Return the part of an utterance in the times of its batch."""
+        return Timings(**{stage: ms * fraction for stage, ms in asdict(self).items()})
+
 
 @dataclass(frozen=True)
 class Transcript:
