@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from parakeet_ros.training.corpus import SAMPLE_RATE_HZ, Waveform
 from parakeet_ros.training.music import music
-from parakeet_ros.training.noise import Generator, NOISES, unit
+from parakeet_ros.training.noise import Generator, murmur, NOISES, unit
 from parakeet_ros.training.rooms import reverberated, room
 import torch
 from torch import Tensor
@@ -139,18 +139,6 @@ def band_limited(waveform: Waveform, low_hz: float, high_hz: float) -> Waveform:
     gain = np.clip(1 + inside_hz / BAND_EDGE_HZ, 0.003, 1)
     limited = np.fft.irfft(np.fft.rfft(waveform, size) * gain, size)
     return limited[:len(waveform)].astype(np.float32)
-
-
-def murmur(speech: Sequence[Waveform], n_samples: int, rng: Generator) -> Waveform:
-    """Return several clips at once, over and over: a crowd of which no word can be made out."""
-    crowd = np.zeros(n_samples, np.float32)
-    for _ in range(rng.integers(5, 9)):
-        position = 0
-        while position < n_samples:
-            clip = speech[int(rng.integers(len(speech)))][:n_samples - position]
-            crowd[position:position + len(clip)] += unit(clip) * rng.uniform(0.5, 1)
-            position += max(1, len(clip))
-    return unit(crowd)
 
 
 def spec_augment(features: Tensor, lengths: Tensor, generator: torch.Generator, *,

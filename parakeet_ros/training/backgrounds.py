@@ -3,10 +3,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from parakeet_ros.training.augment import murmur
 from parakeet_ros.training.corpus import CorpusWriter, SAMPLE_RATE_HZ, Waveform
 from parakeet_ros.training.music import music
-from parakeet_ros.training.noise import Generator, NOISES
+from parakeet_ros.training.noise import Generator, murmur, NOISES
 
 LENGTH_S = (0.3, 6.0)
 # About half noise, since there is much of it in the life of a robot.

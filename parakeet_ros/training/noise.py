@@ -3,7 +3,7 @@ Noise as robots hear it, of any length: float32 ``[n_samples]`` at 16 kHz with a
 
 Coloured noise is white noise shaped in the frequency domain: the power falls as 1 / f**exponent.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,18 @@ def beeps(n_samples: int, rng: Generator) -> Waveform:
         sound[position:position + length] += (harmonics(pitch_hz, rng) * ramp).astype(np.float32)
         position += length + int(SAMPLE_RATE_HZ * rng.uniform(0.05, 1))
     return unit(sound)
+
+
+def murmur(speech: Sequence[Waveform], n_samples: int, rng: Generator) -> Waveform:
+    """Return several clips at once, over and over: a crowd of which no word can be made out."""
+    crowd = np.zeros(n_samples, np.float32)
+    for _ in range(rng.integers(5, 9)):
+        position = 0
+        while position < n_samples:
+            clip = speech[int(rng.integers(len(speech)))][:n_samples - position]
+            crowd[position:position + len(clip)] += unit(clip) * rng.uniform(0.5, 1)
+            position += max(1, len(clip))
+    return unit(crowd)
 
 
 def harmonics(pitch_hz: NDArray[np.float64], rng: Generator) -> Waveform:

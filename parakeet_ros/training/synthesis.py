@@ -1,4 +1,6 @@
-"""Make a corpus of synthetic speech."""
+"""Make corpora of synthetic speech, for training and for measuring."""
+from __future__ import annotations
+
 from collections.abc import Iterable
 import logging
 from pathlib import Path
@@ -36,15 +38,26 @@ def synthesise(folder: Path, engine: Engine, texts: Iterable[Text], rng: random.
         for text in texts:
             if writer.duration_s >= audio_s or time.monotonic() >= end_s:
                 break
-            voice = rng.choice(voices)
             try:
-                speech = engine.say(text.text, voice, rng).prepared()
+                _speak(writer, engine, rng.choice(voices), text, 'train', rng)
+                failures = 0
             except VoiceError as error:
                 _log.warning('%s left out: %s', text.text, error)
                 failures += 1
                 if failures >= MAX_FAILURES_IN_A_ROW:
                     raise
-                continue
-            failures = 0
-            writer.add(speech, text=text.text, voice=f'{engine.name}:{voice}', split='train',
-                       engine=engine.name, licence=engine.licence, kind=text.kind)
+
+
+def speak_all(folder: Path, engine: Engine, voice: str, texts: Iterable[Text], split: str) -> None:
+    """Speak texts with one voice at its own speed and pitch, all of them, for measuring."""
+    with CorpusWriter(folder) as writer:
+        for text in texts:
+            _speak(writer, engine, voice, text, split, None)
+
+
+def _speak(writer: CorpusWriter, engine: Engine, voice: str, text: Text, split: str,
+           rng: random.Random | None) -> None:
+    """Add one clip."""
+    speech = engine.say(text.text, voice, rng).prepared()
+    writer.add(speech, text=text.text, voice=f'{engine.name}:{voice}', split=split,
+               engine=engine.name, licence=engine.licence, kind=text.kind)

@@ -6,11 +6,10 @@ from parakeet_ros.training.augment import (
     AugmentOptions,
     band_limited,
     faster,
-    murmur,
     spec_augment,
 )
 from parakeet_ros.training.music import music
-from parakeet_ros.training.noise import coloured, NOISES
+from parakeet_ros.training.noise import coloured, murmur, NOISES
 from parakeet_ros.training.rooms import reverberated, room
 import pytest
 import torch

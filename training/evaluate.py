@@ -1,0 +1,63 @@
+"""
+Word error rates of a model on the evaluation sets, and what it writes for noise and music.
+
+python training/evaluate.py SETS [--model builtin] [--snr-db 10] [--write FOLDER]
+
+SETS is a folder of corpora, such as `training/make_evaluation.py` makes. Each clip is decoded
+alone and whole. WER: substituted, lost and inserted words in percent of those that were said.
+Insertions: words written beyond those said, per minute of audio. The figures that the node has,
+with its segmenter before the engine, are those of `benchmark/bench_wer.py`: `--write` makes the
+folders of recordings that it reads. Prints a table and, last, one JSON object.
+"""
+from __future__ import annotations
+
+import argparse
+from datetime import datetime, timezone
+import json
+from pathlib import Path
+
+from parakeet_ros.engine import load_model
+from parakeet_ros.training.corpus import Corpus
+from parakeet_ros.training.evaluation import measure, write_recordings
+import torch
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or '').strip().split('\n')[0])
+    parser.add_argument('sets', type=Path)
+    parser.add_argument('--model', default='builtin')
+    parser.add_argument('--snr-db', type=float, help='add noise of this ratio to all clips')
+    parser.add_argument('--only', default='', help='sets whose names contain this')
+    parser.add_argument('--write', type=Path, metavar='FOLDER',
+                        help='write the clips for benchmark/bench_wer.py, and measure nothing')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, and print."""
+    arguments = parse_arguments()
+    folders = sorted(path.parent for path in arguments.sets.glob('*/manifest.jsonl')
+                     if arguments.only in path.parent.name and path.parent.suffix != '.partial')
+    if not folders:
+        raise SystemExit(f'no sets in {arguments.sets}; make them with '
+                         'training/make_evaluation.py')
+    if arguments.write:
+        for folder in folders:
+            write_recordings(Corpus(folder), arguments.write / folder.name, arguments.snr_db)
+        return
+    engine = load_model(arguments.model)
+    record: dict[str, object] = {
+        'model': engine.name, 'torch': torch.__version__, 'snr_db': arguments.snr_db,
+        'date': datetime.now(timezone.utc).strftime('%Y-%m-%d')}
+    print(f'{"set":<40}{"clips":>6}{"words":>7}{"WER %":>8}{"right %":>9}{"inserted/min":>14}')
+    for folder in folders:
+        score = measure(engine, Corpus(folder), arguments.snr_db)
+        print(f'{folder.name:<40}{score.clips:>6}{score.words:>7}{score.wer_percent:>8.1f}'
+              f'{score.right_percent:>9.0f}{score.inserted_per_minute:>14.1f}', flush=True)
+        record[folder.name] = vars(score)
+    print(json.dumps(record))
+
+
+if __name__ == '__main__':
+    main()
