@@ -159,7 +159,7 @@ def main(args: list[str] | None = None) -> int:
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     player = None
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):  # the first: a shell's background ignores it
+        for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT: a shell's background ignores it
             signal.signal(number, signal.default_int_handler)
         player = AudioPlayer(waveform, sample_rate, stamped=not options.raw)
         if not player.wait_for_listener(options.wait_s):
