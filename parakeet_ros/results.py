@@ -31,6 +31,7 @@ class Result:
     :param transcript: times from the start of the first part; None where the engine failed on
         every part.
     :param error: of the first part on which the engine failed.
+    :param closed_ns: end of the utterance, on the clock by which chunks arrive.
     """
 
     utterance_id: int
@@ -38,6 +39,7 @@ class Result:
     transcript: Any | None
     error: Exception | None
     timings: dict[str, float]
+    closed_ns: int = 0
 
     @property
     def text(self) -> str:
@@ -71,7 +73,7 @@ def result_of(utterance_id: int, parts: Sequence[Part], finished_ns: int) -> Res
     transcript = _joined([part for part in parts if part.ticket.error is None], parts[0])
     timings = {} if error is not None else _timings(parts, transcript, finished_ns)
     return Result(utterance_id, tuple(part.utterance for part in parts), transcript, error,
-                  timings)
+                  timings, parts[-1].closed_ns)
 
 
 def _joined(parts: Sequence[Part], first: Part) -> Any | None:

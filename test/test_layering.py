@@ -76,7 +76,8 @@ def test_what_bags_share_with_the_node_knows_no_ros() -> None:
 
 
 @pytest.mark.parametrize('module', [
-    'parakeet_ros', 'parakeet_ros.audio', 'parakeet_ros.recording', 'parakeet_ros.cli.main'])
+    'parakeet_ros', 'parakeet_ros.audio', 'parakeet_ros.bags.hearing', 'parakeet_ros.recording',
+    'parakeet_ros.cli.main'])
 def test_import_does_not_load_torch(module: str) -> None:
     code = f'import sys, {module}; sys.exit("torch" in sys.modules)'
     result = subprocess.run([sys.executable, '-c', code], cwd=PACKAGE.parent, check=False)

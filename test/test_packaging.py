@@ -18,6 +18,8 @@ INTERFACES = ROOT / 'interfaces' / 'audio_common_msgs'
 ROSDEP_KEYS = {'numpy': 'python3-numpy', 'soundfile': 'python3-soundfile', 'yaml': 'python3-yaml'}
 # what the code uses only where it is installed, or where it runs in a launch file
 OPTIONAL = {'hri_msgs', 'diagnostic_updater'}
+# what comes with rosbags, which uses it too
+OPTIONAL |= {'backports', 'compression', 'lz4'}
 
 
 def setup_keywords() -> dict[str, object]:

@@ -1,0 +1,188 @@
+"""
+Hear a bag as the node would have heard it: the same stages, results, ids and stamps.
+
+What differs from a node that is there live: nothing is dropped, whatever the speed of the engine,
+and time is the recorder's. A stream has ended where no message was received for `end_of_stream_s`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from parakeet_ros.audio import AudioFormatError, StreamObserver, StreamStatistics
+from parakeet_ros.audio_formats import Arrival, AudioReader
+from parakeet_ros.audio_messages import unpack
+from parakeet_ros.bags.backlog import Backlog
+from parakeet_ros.bags.errors import BagError
+from parakeet_ros.bags.reading import Bag, BagMessage
+from parakeet_ros.careful import Engine
+from parakeet_ros.ear import Ear
+from parakeet_ros.parameters import Parameters
+from parakeet_ros.results import Result
+
+
+@dataclass(frozen=True)
+class Heard:
+    """
+    An utterance that was heard in a bag; stamps in ns of audio time.
+
+    `result.timings` are reckoned as if the engine, as fast as it was now, had run live.
+
+    :param receive_ns: receive time of the message that ended it, in the bag's clock: when the node
+        would have published it, less the time of the engine.
+    """
+
+    result: Result
+    receive_ns: int
+
+    @property
+    def utterance_id(self) -> int:
+        """Return the number of the utterance, counted from 1."""
+        return self.result.utterance_id
+
+    @property
+    def start_ns(self) -> int:
+        """Return the stamp of its first sample."""
+        return self.result.parts[0].start_ns
+
+    @property
+    def end_ns(self) -> int:
+        """Return the stamp of the end of its last sample."""
+        return self.result.parts[-1].end_ns
+
+    @property
+    def text(self) -> str:
+        """Return what was said, empty where no word was found."""
+        return self.result.text
+
+    @property
+    def transcript(self) -> Any | None:
+        """Return the `Transcript`, times from `start_ns`; None where the engine failed."""
+        return self.result.transcript
+
+    @property
+    def engine_ms(self) -> float:
+        """Return the time that the engine took."""
+        return self.transcript.timings.total_ms if self.transcript is not None else 0.0
+
+
+class BagListener:
+    """
+    Listen to one audio topic of an open bag.
+
+    :param parameters: those of the node.
+    :param engine: what transcribes: see `parakeet_ros.steered_engine`.
+    :param batch_size: how many utterances the engine gets at once; results are the same.
+    :param observer: sees every frame and every gap; see `parakeet_ros.audio.observer`.
+    :raises BagError: the bag has no such audio topic, naming those that it has.
+    """
+
+    def __init__(self, bag: Bag, topic: str, parameters: Parameters, engine: Engine,
+                 batch_size: int = 1, observer: StreamObserver | None = None) -> None:
+        if topic not in bag.audio_topics:
+            raise BagError(f'{bag.path} has no audio on {topic}; {describe_topics(bag)}')
+        self._bag = bag
+        self._topic = topic
+        self._end_of_stream_ns = round(parameters.end_of_stream_s * 1e9)
+        self._backlog = Backlog(engine, batch_size)
+        self._ear = Ear(parameters, self._backlog, topic, observer)
+        self._reader = AudioReader(parameters.audio_format)
+        self._info_topic = bag.info_topic(topic)
+        self._robot_topic = bag.robot_speaking_topic(topic)
+        self._last_ns: int | None = None
+        self.messages = 0
+        self.refused: Counter[str] = Counter()  # messages that could not be read, by the reason
+
+    @property
+    def statistics(self) -> StreamStatistics | None:
+        """Return the counts of the stream, None before the first audio."""
+        stream = self._ear.recognizer.stream
+        return stream.statistics if stream is not None else None
+
+    @property
+    def position_s(self) -> float:
+        """Return how far into the bag has been heard."""
+        return max(0, self._backlog.time_ns - self._bag.start_ns) / 1e9
+
+    def hear(self, start_s: float = 0.0) -> Iterator[Heard]:
+        """
+        Yield the utterances in order.
+
+        :param start_s: seconds of the bag to leave out at its beginning; what was known by then
+            (the format of the audio, whether the robot speaks) is known.
+        """
+        start_ns = self._bag.start_ns + round(start_s * 1e9) if start_s else None
+        beside = {topic for topic in (self._info_topic, self._robot_topic) if topic}
+        if start_ns is not None:
+            for message in self._bag.messages(beside):
+                if message.receive_ns >= start_ns:
+                    break
+                self._take(message)
+        for message in self._bag.messages({self._topic, *beside}, start_ns):
+            self._take(message)
+            self._backlog.run()
+            yield from self._results()
+        self._hand_on()
+        self._end_stream()
+        self._backlog.run(all_of_them=True)
+        yield from self._results()
+
+    def _take(self, message: BagMessage) -> None:
+        if message.topic == self._topic:
+            self._take_audio(message)
+            return
+        self._backlog.time_ns = message.receive_ns
+        if message.topic == self._info_topic:
+            self._reader.announce(message.message, message.receive_ns)
+            self._hand_on()
+        else:
+            self._ear.set_robot_speaks(message.message.data)
+
+    def _take_audio(self, message: BagMessage) -> None:
+        if self._last_ns is not None and (
+                message.receive_ns - self._last_ns >= self._end_of_stream_ns):
+            self._end_stream()
+        self._last_ns = self._backlog.time_ns = message.receive_ns
+        self.messages += 1
+        try:
+            chunk = unpack(message.message)
+        except AudioFormatError as error:
+            self.refused[str(error)] += 1
+            return
+        arrival = Arrival(chunk, message.receive_ns, chunk.stamp_ns or message.receive_ns,
+                          message.receive_ns)
+        if not self._reader.hold(arrival, self._info_topic is not None):
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        for arrival, audio_format in self._reader.release():
+            if isinstance(audio_format, AudioFormatError):
+                self.refused[str(audio_format)] += 1
+                continue
+            chunk = arrival.chunk
+            try:
+                self._ear.hear(audio_format, chunk.data, arrival.stamp_ns, arrival.arrival_ns,
+                               chunk.stamp_ns != 0)
+            except AudioFormatError as error:
+                self.refused[str(error)] += 1
+
+    def _end_stream(self) -> None:
+        """Close an open utterance, as late as the node would have noticed the silence."""
+        if self._last_ns is not None:
+            self._backlog.time_ns = self._last_ns + self._end_of_stream_ns
+        self._ear.recognizer.flush()
+
+    def _results(self) -> Iterator[Heard]:
+        for result in self._ear.recognizer.take_results():
+            yield Heard(result, result.closed_ns)
+
+
+def describe_topics(bag: Bag) -> str:
+    """Say which topics a bag has, those with audio first."""
+    if bag.audio_topics:
+        return f'there is audio on {", ".join(bag.audio_topics)}'
+    topics = ', '.join(f'{topic.name} ({topic.type_name})' for topic in bag.topics.values())
+    return f'its topics are {topics}' if topics else 'it has no topics at all'

@@ -1,0 +1,183 @@
+"""A bag is heard as the node hears a microphone."""
+
+from pathlib import Path
+
+import numpy as np
+from parakeet_ros.audio import Level
+from parakeet_ros.audio_messages import MGONZS13, ROS_DRIVERS
+from parakeet_ros.bags.errors import BagError
+from parakeet_ros.bags.hearing import BagListener, Heard
+from parakeet_ros.bags.reading import open_bag
+from parakeet_ros.bags.settings import read_parameters
+import pytest
+from recorder import audio, Entry, START_NS, typestore, write_bag
+import soxr
+
+TEXTS = ('switch off the lights', 'close the garage', 'can you see the phone')
+ROOT = Path(__file__).parents[2]
+
+
+def listen(path, engine, topic='/audio', start_s=0.0, observer=None, batch_size=1,
+           **parameters) -> tuple[list[Heard], BagListener]:
+    """Hear a bag to its end."""
+    with open_bag(path) as bag:
+        listener = BagListener(
+            bag, topic, read_parameters(None, **parameters), engine, batch_size, observer)
+        return list(listener.hear(start_s)), listener
+
+
+def facts(heard: list[Heard]) -> list[tuple[object, ...]]:
+    """Return what may not differ between two hearings."""
+    return [(h.utterance_id, h.text, h.start_ns, h.end_ns) for h in heard]
+
+
+def boolean(topic: str, receive_ns: int, value: bool) -> Entry:
+    """Return a message of std_msgs/Bool."""
+    kind = 'std_msgs/msg/Bool'
+    return Entry(topic, kind, receive_ns, typestore().types[kind](value))
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory, spoken) -> Path:
+    """Return a bag in which three sentences are said."""
+    return write_bag(tmp_path_factory.mktemp('bags') / 'three', list(audio(spoken(*TEXTS))))
+
+
+@pytest.fixture(scope='module')
+def reference(bag, engine) -> list[Heard]:
+    """Return what is heard in it."""
+    return listen(bag, engine)[0]
+
+
+def test_what_was_said_is_heard_at_its_time_with_timings_as_if_live(reference):
+    assert [h.text for h in reference] == list(TEXTS)
+    assert [h.utterance_id for h in reference] == [1, 2, 3]
+    for heard in reference:
+        assert START_NS < heard.start_ns < heard.end_ns < heard.receive_ns
+        timings = heard.result.timings
+        assert timings['endpoint_ms'] == pytest.approx(600, abs=45), 'the pause'
+        assert timings['latency_ms'] == pytest.approx(
+            timings['endpoint_ms'] + timings['total_ms'])
+        assert heard.engine_ms > 0
+
+
+@pytest.mark.parametrize(('kind', 'rate', 'chunk_ms'), [
+    ('AudioData', 16_000, 20), ('AudioStamped', 16_000, 32), ('AudioDataStamped', 48_000, 100),
+    ('AudioDataStamped', 16_000, 7)])
+def test_every_type_and_rate_and_chunk_gives_the_same_texts(
+        tmp_path, engine, spoken, kind, rate, chunk_ms):
+    waveform = soxr.resample(spoken(*TEXTS), 16_000, rate)
+    family = MGONZS13 if kind == 'AudioStamped' else ROS_DRIVERS
+    path = write_bag(tmp_path / 'bag', list(audio(waveform, '/mic/audio', rate, chunk_ms,
+                                                  kind=kind)), 'sqlite3', family)
+    heard, listener = listen(path, engine, '/mic/audio')
+    assert [h.text for h in heard] == list(TEXTS)
+    assert not listener.refused
+
+
+def test_the_format_comes_from_the_parameters_where_nothing_tells_it(
+        tmp_path, engine, spoken):
+    waveform = soxr.resample(spoken(*TEXTS), 16_000, 32_000)
+    path = write_bag(tmp_path / 'bag', list(audio(waveform, rate=32_000, info=False)))
+    assert [h.text for h in listen(path, engine, sample_rate=32_000)[0]] == list(TEXTS)
+
+
+def test_batches_and_an_observer_change_nothing(bag, engine, reference):
+    class Notes:
+        levels: list[Level] = []
+
+        def on_level(self, level):
+            self.levels.append(level)
+
+        def on_gap(self, stamp_ns, missing_ns):
+            raise AssertionError('there is none')
+
+    heard, listener = listen(bag, engine, observer=Notes(), batch_size=8)
+    assert facts(heard) == facts(reference)
+    assert len(Notes.levels) == pytest.approx(100 * listener.statistics.seconds, abs=2)
+    with open_bag(bag) as opened:
+        assert listener.position_s >= opened.duration_s
+
+
+def test_from_an_offset_the_rest_is_heard_with_the_format_told_before_it(
+        tmp_path, engine, spoken):
+    waveform = soxr.resample(spoken(*TEXTS), 16_000, 48_000)
+    path = write_bag(tmp_path / 'bag', list(audio(waveform, rate=48_000)))
+    whole, _ = listen(path, engine)
+    start_s = (whole[0].end_ns - START_NS) / 1e9
+    rest, _ = listen(path, engine, start_s=start_s)
+    assert [(h.text, h.start_ns) for h in rest] == [(h.text, h.start_ns) for h in whole[1:]]
+    assert [h.utterance_id for h in rest] == [1, 2]
+
+
+def test_nothing_is_heard_while_the_robot_speaks(tmp_path, engine, spoken, reference):
+    first, second, _ = reference
+    entries = [*audio(spoken(*TEXTS)), boolean('/robot_speaking', first.end_ns, True),
+               boolean('/robot_speaking', second.end_ns, False)]
+    heard, _ = listen(write_bag(tmp_path / 'bag', entries), engine)
+    assert [h.text for h in heard] == [TEXTS[0], TEXTS[2]]
+    from_inside, _ = listen(tmp_path / 'bag', engine, start_s=(second.start_ns - START_NS) / 1e9)
+    assert [h.text for h in from_inside] == [TEXTS[2]], 'it speaks at the offset already'
+
+
+def test_a_silent_microphone_ends_the_utterance_as_in_the_node(tmp_path, engine, spoken):
+    cut = round(1.9 * 16_000)  # inside the first sentence
+    waveform = spoken(*TEXTS)
+    later = list(audio(waveform[cut:], start_ns=START_NS + 10_000_000_000, info=False))
+    path = write_bag(tmp_path / 'bag', [*audio(waveform[:cut]), *later])
+    heard, listener = listen(path, engine)
+    assert heard[0].result.parts[-1].utterance.end_reason == 'flush'
+    assert heard[0].end_ns <= START_NS + 2_000_000_000
+    assert heard[0].receive_ns == pytest.approx(START_NS + 2_900_000_000, abs=3e7)
+    assert [h.text for h in heard[-2:]] == list(TEXTS[1:])
+
+
+def test_audio_that_cannot_be_read_is_counted_with_the_reason(tmp_path, engine, spoken):
+    entries = list(audio(spoken(*TEXTS)))
+    entries[0].message.coding_format = 'mp3'
+    heard, listener = listen(write_bag(tmp_path / 'bag', entries), engine)
+    assert heard == []
+    [(reason, count)] = listener.refused.items()
+    assert 'format:=wave' in reason and count == len(entries) - 1
+
+
+def test_a_topic_without_audio_is_refused_with_what_there_is(bag, tmp_path, engine):
+    with pytest.raises(BagError, match='there is audio on /audio'):
+        listen(bag, engine, '/rear/audio')
+    path = write_bag(tmp_path / 'bag', [boolean('/door', 1, True)])
+    with pytest.raises(BagError, match=r'/door \(std_msgs/msg/Bool\)'):
+        listen(path, engine)
+
+
+def test_long_speech_is_joined_as_in_the_node(tmp_path, engine, spoken):
+    waveform = spoken(*TEXTS, pause_s=0.3)
+    path = write_bag(tmp_path / 'bag', list(audio(
+        np.concatenate([spoken()[:8000], waveform, spoken()]))))
+    [whole], _ = listen(path, engine)
+    [joined], _ = listen(path, engine, **{'vad.max_utterance_s': 3.0})
+    assert len(joined.result.parts) > 1
+    assert joined.utterance_id == 1
+    assert (joined.start_ns, joined.end_ns) == (whole.start_ns, whole.end_ns)
+    assert joined.transcript.words[-1].end_s == pytest.approx(
+        whole.transcript.words[-1].end_s, abs=0.3)
+
+
+def test_the_nodes_parameter_file_is_read(tmp_path):
+    assert read_parameters(ROOT / 'config' / 'asr.yaml') == read_parameters(None)
+    file = tmp_path / 'mine.yaml'
+    file.write_text('/**:\n  ros__parameters: {use_sim_time: true, vad: {onset_db: 9}}\n'
+                    '/robot1/asr:\n  ros__parameters: {vad.hangover_s: 0.8}\n'
+                    'other_node:\n  ros__parameters: {vad.onset_db: 30.0}\n')
+    vad = read_parameters(file, channel=1).vad
+    assert (vad.onset_db, vad.hangover_s) == (9.0, 0.8)
+
+
+@pytest.mark.parametrize(('text', 'named'), [
+    ('asr:\n  ros__parameters: {vad: {onset: 9}}', 'vad.onset'),
+    ('asr:\n  ros__parameters: {vad: {onset_db: 99}}', 'onset_db is 99'),
+    ('vad: {onset_db: 9}', 'ros__parameters'), ('[1, 2', 'no YAML file'), ('', '/\\*\\*')])
+def test_a_parameter_file_with_mistakes_is_refused_with_the_reason(tmp_path, text, named):
+    file = tmp_path / 'mine.yaml'
+    file.write_text(text)
+    with pytest.raises(BagError, match=named):
+        read_parameters(file)

@@ -1,0 +1,152 @@
+"""Bags of either storage, whole or damaged: what is in them, and what was lost."""
+
+from pathlib import Path
+import re
+
+import numpy as np
+from parakeet_ros.audio_messages import MGONZS13, ROS_DRIVERS
+from parakeet_ros.bags.definitions import our_types
+from parakeet_ros.bags.errors import BagError
+from parakeet_ros.bags.reading import open_bag, storage_files
+import pytest
+from recorder import audio, START_NS, STORAGES, typestore, write_bag
+from rosbags.rosbag2 import CompressionFormat, CompressionMode
+from rosbags.typesys import get_types_from_msg
+
+INTERFACES = Path(__file__).parents[2] / 'interfaces'
+NOISE = np.random.default_rng(3).normal(0, 0.01, 30 * 16_000).astype(np.float32)
+KINDS = {'AudioDataStamped': ROS_DRIVERS, 'AudioData': ROS_DRIVERS, 'AudioStamped': MGONZS13}
+
+
+def write(path: Path, storage: str, kind: str = 'AudioDataStamped', **options: object) -> Path:
+    """Write half a minute of noise."""
+    return write_bag(path, list(audio(NOISE, kind=kind)), storage, KINDS[kind], **options)
+
+
+def samples(path: Path) -> tuple[list[bytes], list[str]]:
+    """Return the audio of a bag message by message, and what it says was lost."""
+    with open_bag(path) as bag:
+        found = [bytes(m.message.audio.data) for m in bag.messages({'/audio'})]
+        return found, bag.losses
+
+
+@pytest.mark.parametrize(('folder', 'family'), [
+    ('audio_common_msgs', ROS_DRIVERS), ('mgonzs13/audio_common_msgs', MGONZS13)])
+def test_our_definitions_are_those_of_the_interface_files(folder: str, family: str) -> None:
+    written = {}
+    for file in (INTERFACES / folder / 'msg').glob('*.msg'):
+        written |= get_types_from_msg(file.read_text(), f'audio_common_msgs/msg/{file.stem}')
+    ours = our_types(family)
+    assert ours.keys() == written.keys()
+    assert {name: fields for name, (_, fields) in ours.items()} == {
+        name: fields for name, (_, fields) in written.items()}
+
+
+@pytest.mark.parametrize('storage', STORAGES)
+@pytest.mark.parametrize('kind', KINDS)
+def test_audio_topics_and_their_messages_are_found(
+        tmp_path: Path, storage: str, kind: str) -> None:
+    path = write(tmp_path / 'bag', storage, kind)
+    [file] = storage_files(path)
+    for place in (path, file):
+        with open_bag(place) as bag:
+            assert bag.audio_topics == ['/audio']
+            assert bag.info_topic('/audio') == (None if kind == 'AudioStamped' else '/audio_info')
+            messages = list(bag.messages({'/audio'}))
+            assert (len(messages), bag.losses) == (1500, [])
+            times = [message.receive_ns for message in messages]
+            assert times == sorted(times) and bag.end_ns == times[-1]
+            stamps = {m.stamp_ns - START_NS - 20_000_000 * i for i, m in enumerate(messages)}
+            assert stamps == {0} if kind != 'AudioData' else len(stamps) == 1500
+            late = list(bag.messages({'/audio'}, start_ns=times[1000]))
+            assert [m.receive_ns for m in late] == times[1000:]
+
+
+@pytest.mark.parametrize(('storage', 'mode'), [
+    ('sqlite3', CompressionMode.FILE), ('sqlite3', CompressionMode.MESSAGE),
+    ('mcap', CompressionMode.FILE), ('mcap', CompressionMode.STORAGE)])
+def test_compressed_bags_are_read(tmp_path: Path, storage: str, mode: CompressionMode) -> None:
+    path = write(tmp_path / 'bag', storage, mode=mode, fmt=CompressionFormat.ZSTD)
+    assert samples(path) == samples(write(tmp_path / 'plain', storage))
+
+
+@pytest.mark.parametrize('storage', STORAGES)
+def test_a_bag_that_stores_no_definitions_is_read_by_ours(tmp_path: Path, storage: str) -> None:
+    with open_bag(write(tmp_path / 'bag', storage)) as bag:
+        from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
+        nothing = MessageDefinition(MessageDefinitionFormat.NONE, '')
+        bag.connections = [c._replace(msgdef=nothing) for c in bag.connections]
+        assert len(list(bag.messages({'/audio', '/audio_info'}))) == 1501
+        assert bag.losses == []
+
+
+@pytest.mark.parametrize(('storage', 'mode'), [
+    ('sqlite3', CompressionMode.NONE), ('mcap', CompressionMode.NONE),
+    ('mcap', CompressionMode.STORAGE)])
+@pytest.mark.parametrize('share', [0.3, 0.9, 0.999])
+def test_of_a_truncated_bag_the_beginning_is_read_and_the_loss_said(
+        tmp_path: Path, storage: str, mode: CompressionMode, share: float) -> None:
+    whole, _ = samples(write(tmp_path / 'whole', storage))
+    path = write(tmp_path / 'bag', storage, mode=mode, fmt=CompressionFormat.ZSTD)
+    [file] = storage_files(path)
+    data = file.read_bytes()
+    file.write_bytes(data[:int(share * len(data))])
+    for place in (path, file):
+        found, losses = samples(place)
+        assert len(found) > 0.9 * share * len(whole) - 50  # noise is compressed in large blocks
+        assert found == whole[:len(found)]
+        said = any(re.search(rf'{file.name} breaks off after [0-9]', loss)
+                   for loss in losses)
+        assert losses and (said or found == whole), 'an index may be all that is lost'
+
+
+@pytest.mark.parametrize('storage', STORAGES)
+def test_damage_in_the_middle_is_said_and_the_rest_read(tmp_path: Path, storage: str) -> None:
+    path = write(tmp_path / 'bag', storage)
+    whole, _ = samples(path)
+    [file] = storage_files(path)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2:len(data) // 2 + 9000] = bytes(9000)
+    file.write_bytes(data)
+    found, losses = samples(path)
+    assert 0.4 * len(whole) < len(found) < len(whole)
+    assert losses
+
+
+def test_files_whose_metadata_was_never_written_are_read_in_order(tmp_path: Path) -> None:
+    whole, _ = samples(write(tmp_path / 'whole', 'mcap'))
+    entries = list(audio(NOISE))
+    (tmp_path / 'bag').mkdir()
+    for number, part in enumerate((entries[:500], entries[500:900], entries[900:])):
+        [file] = storage_files(write_bag(tmp_path / f'part{number}', part))
+        file.rename(tmp_path / 'bag' / f'bag_{number + 9}.mcap')
+    found, losses = samples(tmp_path / 'bag')
+    assert found == whole
+    assert any('metadata.yaml' in loss for loss in losses)
+
+
+def test_what_is_no_bag_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / 'text.mcap').write_text('nothing of the kind, but long enough to look at')
+    (tmp_path / 'text.db3').write_text('nothing of the kind, but long enough to look at')
+    (tmp_path / 'sound.wav').write_bytes(b'RIFF')
+    (tmp_path / 'empty').mkdir()
+    for name in ('text.mcap', 'text.db3', 'sound.wav', 'empty'):
+        with pytest.raises(BagError, match=name), open_bag(tmp_path / name):
+            pass
+    with pytest.raises(FileNotFoundError, match='nowhere'), open_bag(tmp_path / 'nowhere'):
+        pass
+
+
+def test_messages_that_cannot_be_decoded_are_counted_and_left_out(tmp_path: Path) -> None:
+    from rosbags.rosbag2 import Writer
+    store = typestore()
+    kind = 'audio_common_msgs/msg/AudioInfo'
+    with Writer(tmp_path / 'bag', version=8) as writer:
+        connection = writer.add_connection('/audio_info', kind, typestore=store)
+        good = store.serialize_cdr(store.types[kind](1, 16_000, 'S16LE', 0, 'wave'), kind)
+        for data in (good, b'', bytes(good)[:9], good):
+            writer.write(connection, 1, data)
+    with open_bag(tmp_path / 'bag') as bag:
+        assert [m.message.sample_rate for m in bag.messages({'/audio_info'})] == [16_000] * 2
+        assert bag.refused == {'/audio_info': 2}
+        assert 'AudioInfo' in bag.losses[0]
