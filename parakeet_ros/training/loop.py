@@ -18,6 +18,7 @@ import torch
 from torch import distributed, Tensor
 from torch.nn import functional
 
+from .augment import spec_augment
 from .data import Batch
 from .losses import tdt_loss
 from .network import TrainableModel
@@ -38,7 +39,6 @@ class LoopOptions:
     sigma: float = 0.02
     weight_decay: float = 0.01
     max_gradient: float = 2.0
-    masks: int = 2  # of SpecAugment, in time and in frequency each
     seed: int = 1
     half_precision: bool = True  # bfloat16 where that is safe
 
@@ -101,8 +101,8 @@ class Trainer:
         with torch.no_grad():
             features, n_features = network.model.features(
                 [waveform.to(device) for waveform in batch.waveforms])
-            rng = np.random.default_rng(self._seed(1))
-            mask_features(features, n_features, options.masks, rng)
+            generator = torch.Generator().manual_seed(self._seed(1))
+            features = spec_augment(features, n_features, generator)
         labels, n_labels = batch.labels.to(device), batch.n_labels.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=options.half_precision):
             outputs = network(features, n_features, labels)
@@ -149,22 +149,3 @@ class Trainer:
         self.network.load_state_dict(content['network'])
         self._optimizer.load_state_dict(content['optimizer'])
         self.step = content['step']
-
-
-def mask_features(
-    features: Tensor, lengths: Tensor, n_masks: int, rng: np.random.Generator
-) -> None:
-    """
-    Blank bands of mels and short stretches of time (SpecAugment, arXiv:1904.08779), in place.
-
-    :param features: ``[B, n_mels, T]``, of mean 0.
-    """
-    n_mels = features.shape[1]
-    for row, length in zip(features, lengths.tolist(), strict=True):
-        for _ in range(n_masks):
-            width = rng.integers(0, n_mels * 15 // 100 + 1)
-            start = rng.integers(0, n_mels - width + 1)
-            row[start:start + width] = 0.0
-            width = rng.integers(0, min(8, length) + 1)
-            start = rng.integers(0, length - width + 1)
-            row[:, start:start + width] = 0.0

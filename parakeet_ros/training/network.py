@@ -26,7 +26,7 @@ from torch import nn, Tensor
 from torch.nn import functional
 
 # What a hybrid model of NeMo calls the CTC head beside its transducer.
-_CTC_MODULE = 'ctc_decoder'
+CTC_MODULE = 'ctc_decoder'
 _EMBEDDING_STD = 0.3
 
 
@@ -57,7 +57,7 @@ class TrainableModel(nn.Module):
         head = config.heads['transducer']
         assert isinstance(head, TransducerConfig)
         self.model = Model(config, 'transducer')
-        self.ctc = CtcHead(CtcConfig(head.vocab_size, head.encoder_size, (_CTC_MODULE,)))
+        self.ctc = CtcHead(CtcConfig(head.vocab_size, head.encoder_size, (CTC_MODULE,)))
         self.config, self.head_config = config, head
         self.prediction_dropout = prediction_dropout
         _initialise(self)
@@ -87,10 +87,9 @@ class TrainableModel(nn.Module):
         predicted = self.predict(labels)
         joint = self.transducer.joint
         logits = joint(joint.encoder(encoded)[:, :, None], joint.prediction(predicted)[:, None])
-        n_tokens = self.head_config.vocab_size + 1
-        logits = logits.float()
-        return Outputs(logits[..., :n_tokens], logits[..., n_tokens:],
-                       self.ctc(encoded).float(), n_frames)
+        sizes = [self.head_config.vocab_size + 1, len(self.head_config.durations)]
+        tokens, durations = logits.float().split(sizes, -1)
+        return Outputs(tokens, durations, self.ctc(encoded).float(), n_frames)
 
     def predict(self, labels: Tensor) -> Tensor:
         """

@@ -3,9 +3,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from parakeet_ros.training.data import Batch
-from parakeet_ros.training.loop import LoopOptions, mask_features, Trainer
+from parakeet_ros.training.loop import LoopOptions, Trainer
 from parakeet_ros.training.start import Start
 import pytest
 import torch
@@ -68,12 +67,3 @@ def test_learning_rate_rises_stays_and_falls(tiny_start: Start) -> None:
     assert rates[:9] == sorted(rates[:9]) and rates[0] == pytest.approx(0.1)
     assert rates[10:50] == [1.0] * 40
     assert rates[50:] == sorted(rates[50:], reverse=True) and rates[-1] == pytest.approx(0.01)
-
-
-def test_masks_hide_bands_and_moments_inside_the_utterance() -> None:
-    features, lengths = torch.ones(3, 80, 50), torch.tensor([50, 30, 2])
-    mask_features(features, lengths, 2, np.random.default_rng(0))
-    assert 0 < (features == 0).float().mean() < 0.6
-    hidden_moments = (features == 0).all(1)
-    assert hidden_moments.any()
-    assert not any(row[length:].any() for row, length in zip(hidden_moments, lengths, strict=True))
