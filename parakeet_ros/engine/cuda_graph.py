@@ -7,8 +7,8 @@ memory.  What it changes in place must have fixed storage.  Nothing here is spec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 import logging
 
 import torch
@@ -19,32 +19,53 @@ _logger = logging.getLogger(__name__)
 
 class GraphPool:
     """
-    What the graphs of one device share: memory, the stream that they are captured on, a limit.
+    What the graphs of one model share: scratch memory and a limit.
 
-    Replays never overlap and every result is kept by its graph, so that graphs may use the same
-    scratch memory whatever the order of their replays.  Graphs live as long as the pool.
+    Replays follow each other on one stream and every result is kept by its graph, so graphs may
+    use the same scratch memory whatever their order.  They are captured on that stream, too, for
+    cuBLAS keeps a workspace for each stream: that of the first eager call outlives all graphs,
+    while one allocated in a capture dies with it (pytorch issue 193402).  No graph is given up
+    before the whole pool is.
     """
 
     def __init__(self, device: torch.device, limit: int = 64) -> None:
         """Make a pool for at most ``limit`` graphs; without CUDA there never is one."""
         self.device = device
-        self.n_total = self.n_free = limit if device.type == 'cuda' else 0
-        if self.n_total:
-            self._handle = torch.cuda.graph_pool_handle()
-            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self.n_free = limit if device.type == 'cuda' else 0
+        self._handle = torch.cuda.graph_pool_handle() if self.n_free else None
 
-    @contextmanager
-    def capture(self, graph: torch.cuda.CUDAGraph) -> Iterator[None]:
+    def capture(self, function: Callable[[], Tensor], name: str) -> Capture | None:
         """
-        Record into ``graph`` what the block launches.
+        Record what a function launches, without running it; None where that cannot be.
 
-        Other threads may go on using the GPU: only what this one must not do breaks a capture.
+        The current stream must not be the default one.  Other threads may go on using the GPU:
+        only what this thread must not do breaks a capture.  After a failure, such as a lack of
+        memory, there are no further attempts; the log says why.
+
+        :param name: what the function is called in the log.
         """
-        # The outer context brings the stream back where a failure keeps the inner one from it.
-        with torch.cuda.stream(torch.cuda.current_stream(self.device)):
-            with torch.cuda.graph(graph, pool=self._handle, stream=self._stream,
+        if self.n_free == 0:
+            return None
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, self._handle, torch.cuda.current_stream(self.device),
                                   capture_error_mode='thread_local'):
-                yield
+                output = function()
+        except RuntimeError as error:  # OutOfMemoryError is one
+            self.n_free = 0
+            _logger.warning('no CUDA graph for %s, nor for what comes up later, so that it takes '
+                            'longer: %s', name, str(error).partition('\n')[0])
+            return None
+        self.n_free -= 1
+        return Capture(graph, output)
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A graph and the tensor that a replay leaves its result in."""
+
+    graph: torch.cuda.CUDAGraph
+    output: Tensor
 
 
 class CUDAGraphed:
@@ -52,12 +73,10 @@ class CUDAGraphed:
     A function that runs as a CUDA graph from its second call on, with the shapes of the first.
 
     The first call runs it as it is, which also readies libraries and caches.  Where there is no
-    CUDA, or capturing fails, all calls do; the log says why once.  Not for several threads.
+    CUDA, or capturing fails, all calls do.  For one thread at a time, always on one stream.
     """
 
-    def __init__(
-        self, function: Callable[..., Tensor], pool: GraphPool, name: str
-    ) -> None:
+    def __init__(self, function: Callable[..., Tensor], pool: GraphPool, name: str) -> None:
         """
         Wrap a function of tensors on the pool's device that returns one tensor.
 
@@ -66,66 +85,43 @@ class CUDAGraphed:
         self._function = function
         self._pool = pool
         self._name = name
-        self._shapes: list[tuple[torch.Size, torch.dtype]] | None = None
-        self._inputs: list[Tensor] = []
-        self._output: Tensor | None = None
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._is_eager = pool.n_total == 0
+        self._inputs: list[Tensor] | None = None
+        self._capture: Capture | None = None
 
     @property
     def is_captured(self) -> bool:
         """Tell whether calls replay a graph."""
-        return self._graph is not None
+        return self._capture is not None
 
     def __call__(self, *arguments: Tensor) -> Tensor:
         """
         Return the function's result, valid until the next call.
 
-        :raises ValueError: the shape or dtype of an argument is not that of the first call.
+        :raises ValueError: the number of arguments, or the shape or dtype of one, is not that of
+            the first call.
         """
-        if self._is_eager:
-            return self._function(*arguments)
-        if self._shapes is None:
-            self._shapes = [(argument.shape, argument.dtype) for argument in arguments]
+        if self._inputs is None:
+            self._inputs = [torch.empty_like(argument) for argument in arguments]
             return self._function(*arguments)
         self._check(arguments)
-        if self._graph is None and not self._try_capture(arguments):
+        if self._capture is None:
+            inputs = self._inputs
+            self._capture = self._pool.capture(lambda: self._function(*inputs), self._name)
+        if self._capture is None:
             return self._function(*arguments)
-        assert self._graph is not None and self._output is not None
         for own, given in zip(self._inputs, arguments, strict=True):
             own.copy_(given)
-        self._graph.replay()
-        return self._output
+        self._capture.graph.replay()
+        return self._capture.output
 
-    def _check(self, arguments: tuple[Tensor, ...]) -> None:
+    def _check(self, arguments: Sequence[Tensor]) -> None:
         """Refuse arguments that the graph was not made for."""
-        assert self._shapes is not None
-        if len(arguments) != len(self._shapes):
-            raise ValueError(f'{self._name} was first called with {len(self._shapes)} arguments '
-                             f'and now with {len(arguments)}; make another CUDAGraphed')
-        for number, ((shape, dtype), given) in enumerate(
-                zip(self._shapes, arguments, strict=True)):
-            if given.shape != shape or given.dtype != dtype:
+        assert self._inputs is not None
+        if len(arguments) != len(self._inputs):
+            raise ValueError(f'{self._name}: called with {len(arguments)} arguments, the first '
+                             f'time with {len(self._inputs)}; make a CUDAGraphed for each')
+        for number, (own, given) in enumerate(zip(self._inputs, arguments, strict=True)):
+            if given.shape != own.shape or given.dtype != own.dtype:
                 raise ValueError(
-                    f'argument {number} of {self._name} is {given.dtype} {list(given.shape)} but '
-                    f'was {dtype} {list(shape)} at first; make a CUDAGraphed for each shape')
-
-    def _try_capture(self, arguments: tuple[Tensor, ...]) -> bool:
-        """Record the function; tell whether that went well."""
-        if self._pool.n_free == 0:
-            self._is_eager = True
-            return False
-        graph = torch.cuda.CUDAGraph()
-        try:
-            # Outside of the pool, whose memory may be another graph's scratch between replays.
-            self._inputs = [argument.clone() for argument in arguments]
-            with self._pool.capture(graph):
-                self._output = self._function(*self._inputs)
-        except RuntimeError as error:  # also when memory runs out
-            self._is_eager, self._inputs, self._output = True, [], None
-            _logger.warning('%s runs without a CUDA graph, more slowly: %s', self._name,
-                            str(error).partition('\n')[0])
-            return False
-        self._graph = graph
-        self._pool.n_free -= 1
-        return True
+                    f'{self._name}: argument {number} is {given.dtype} {list(given.shape)}, the '
+                    f'first time {own.dtype} {list(own.shape)}; make a CUDAGraphed for each')

@@ -56,6 +56,18 @@ def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
     return _DTYPES[name]
 
 
+def transducer_dtype(encoder_dtype: torch.dtype, device: torch.device) -> torch.dtype:
+    """
+    Return the number format of prediction network and joint beside an encoder in some format.
+
+    A step on a GPU takes as long as its weights take to be read, so there it is float16 unless
+    the encoder is exact: with an encoder in float16 or bfloat16 that changes none of the packaged
+    model's 54 held-out clips.  Transducers in bfloat16 change one, by near-ties between tokens.
+    """
+    is_half = device.type == 'cuda' and encoder_dtype != torch.float32
+    return torch.float16 if is_half else torch.float32
+
+
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """Return a tensor on a device; a copy from the host is queued, not awaited."""
     if device.type == 'cuda' and tensor.device.type == 'cpu':

@@ -39,9 +39,10 @@ class EncoderGraphs:
         """
         n, _, n_frames = features.shape
         n_rows, n_padded = batch_bucket(n), frame_bucket(n_frames)
-        if self._pool.n_total == 0 or n_rows * n_padded > MAX_FRAMES:
-            return self._encoder(features, lengths)[0]
-        if (n_rows, n_padded) not in self._graphs:
+        is_known = (n_rows, n_padded) in self._graphs
+        if n_rows * n_padded > MAX_FRAMES or not is_known and self._pool.n_free == 0:
+            return self._encode(features, lengths)
+        if not is_known:
             self._graphs[n_rows, n_padded] = CUDAGraphed(
                 self._encode, self._pool, f'encoding of {n_rows} x {n_padded} frames')
         features = functional.pad(features, (0, n_padded - n_frames, 0, 0, 0, n_rows - n))

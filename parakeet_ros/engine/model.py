@@ -11,6 +11,7 @@ from .ctc import ctc_decode, CtcHead
 from .cuda_graph import GraphPool
 from .decoder import TransducerDecoder
 from .decoding import DecodingOptions, DEFAULT_OPTIONS, Hypothesis
+from .device import transducer_dtype
 from .encoder import FastConformerEncoder
 from .encoder_graphs import EncoderGraphs
 from .errors import CheckpointError
@@ -86,7 +87,8 @@ def build_model(
     """
     Make the networks with the checkpoint's weights, ready for inference.
 
-    :param dtype: the encoder's number format; features and head are always float32.
+    :param dtype: the encoder's number format; ``transducer_dtype`` says that of a transducer,
+        features and CTC heads are always float32.
     :param head: ``transducer``, ``ctc``, or ``auto`` for the one that NeMo uses by default.
     :raises ValueError: there is no such head.
     :raises CheckpointError: weights and configuration do not fit together, or the model has
@@ -97,6 +99,8 @@ def build_model(
         model = Model(checkpoint.config, head)
     load_weights(model, checkpoint.state, model.head.config, str(checkpoint.path))
     model.encoder.set_dtype(dtype)
+    if isinstance(model.head, Transducer):
+        model.head.to(transducer_dtype(dtype, device))
     return model.eval().requires_grad_(False).to(device)
 
 

@@ -69,7 +69,7 @@ class Transcriber:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Return the encoder's number format; features and head are always float32."""
+        """Return the encoder's number format; features are always float32."""
         return self.model.encoder.dtype
 
     @property

@@ -4,8 +4,9 @@ Transducers: prediction network, joint, decoding state.
 A token-and-duration transducer (TDT, arXiv:2304.06795) also predicts how many encoder frames to
 skip; RNN-T (arXiv:1211.3711) is the same without those outputs.
 
-All of it stays float32 whatever the encoder runs in: decoding is a chain of argmaxes where one
-near-tie that flips changes the rest of the text, and its time is launches, not arithmetic.
+Decoding is a chain of argmaxes where one near-tie that flips changes the rest of the text:
+``device.transducer_dtype`` says which number formats are precise enough, and scores are computed
+in float32 whatever the weights are in.
 """
 
 from __future__ import annotations

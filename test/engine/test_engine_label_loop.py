@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parakeet_ros.engine.cuda_graph import GraphPool
-from parakeet_ros.engine.decoder import decode_on_host, RoundLoop, STEPS
+from parakeet_ros.engine.decoder import decode_on_host, RoundLoop, STEPS, TransducerDecoder
 from parakeet_ros.engine.decoding import DecodingOptions, greedy_decode
+from parakeet_ros.engine.device import transducer_dtype
 from parakeet_ros.engine.label_loop import LabelLoop
 import pytest
 from test_engine_decoding import scripted_transducer
@@ -134,3 +137,17 @@ def test_a_look_at_a_value_would_be_noticed():
     with Recorder() as recorder:
         bool(torch.zeros(1).any())
     assert 'zeros' in recorder.names and set(recorder.names) & set(LOOKS)
+
+
+@torch.inference_mode()
+def test_a_transducer_in_half_precision_changes_no_text(builtin, heldout):
+    # As on CUDA, where all but exact models have it.
+    assert transducer_dtype(torch.bfloat16, torch.device('cuda')) == torch.float16
+    half = TransducerDecoder(copy.deepcopy(builtin.model.head).to(torch.float16))
+    for clip, _ in heldout[::4]:
+        features, n_frames = builtin.model.features([torch.from_numpy(clip)])
+        encoded, lengths = builtin.model.encoder(features, n_frames)
+        [expected] = builtin.model.decode(encoded, lengths)
+        [found] = half.decode(encoded, lengths, DecodingOptions(), builtin.model.graphs)
+        assert found.tokens == expected.tokens
+        assert found.confidences == pytest.approx(expected.confidences, abs=0.02)

@@ -1,0 +1,124 @@
+"""On a GPU: graphs give the eager tokens, the host hardly waits, and memory is bounded."""
+
+from __future__ import annotations
+
+from collections import Counter
+import threading
+
+from engine_oracle import INPUTS, ORACLE, read_audio
+import numpy as np
+from parakeet_ros.engine import DecodingOptions, load_model
+from parakeet_ros.engine.cuda_graph import CUDAGraphed, GraphPool
+import pytest
+import torch
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device'),
+]
+# Calls of the CUDA runtime in which the host waits.
+WAITS = ('cudaStreamSynchronize', 'cudaEventSynchronize', 'cudaDeviceSynchronize', 'cudaMemcpy')
+CALLS = 3  # eager, captured, replayed
+
+
+@pytest.fixture(scope='module', params=['tiny', 'deep', 'rnnt', 'ctc'])
+def pair(request, oracle_models):
+    """Return an exact model on the CPU and the same on the GPU."""
+    file = ORACLE / f'{request.param}.nemo'
+    return oracle_models[request.param].transcriber, load_model(
+        file, device='cuda', dtype='float32')
+
+
+@pytest.fixture(scope='module')
+def on_gpu():
+    """Return the packaged model in half precision, the graphs of one clip length captured."""
+    model = load_model('builtin', device='cuda')
+    for _ in range(CALLS):
+        model.transcribe(speech(3.0))
+    return model
+
+
+def speech(length_s):
+    """Return some seconds of an oracle input, repeated as needed."""
+    waveform = read_audio(ORACLE / 'audio' / f'{INPUTS[0]}.wav')
+    return np.resize(waveform, round(16_000 * length_s))
+
+
+def tokens(transcripts):
+    return [[(t.token_id, t.frame, t.duration) for t in each.tokens] for each in transcripts]
+
+
+def test_eager_captured_and_replayed_calls_give_the_cpus_tokens(pair):
+    on_cpu, gpu = pair
+    waveforms = [read_audio(ORACLE / 'audio' / f'{name}.wav') for name in INPUTS]
+    expected = tokens(on_cpu.transcribe(waveform) for waveform in waveforms)
+    for _ in range(CALLS):
+        assert tokens(gpu.transcribe(waveform) for waveform in waveforms) == expected
+    for _ in range(CALLS):
+        assert tokens(gpu.transcribe_batch(waveforms[:5])) == expected[:5]
+
+
+def test_the_graphs_are_captured(on_gpu):
+    assert on_gpu.model.graphs.n_free <= 62  # the encoder's and the decoder's
+
+
+@pytest.mark.parametrize('n', [1, 8])
+def test_the_host_waits_at_most_twice(on_gpu, n):
+    waveforms = [speech(3.0)] * n
+    for _ in range(CALLS):
+        on_gpu.transcribe_batch(waveforms)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU,
+                                            torch.profiler.ProfilerActivity.CUDA]) as profiler:
+        on_gpu.transcribe_batch(waveforms)
+    calls = Counter(event.name for event in profiler.events())
+    assert calls['cudaGraphLaunch'] >= 2
+    assert sum(calls[name] for name in WAITS) <= 2
+
+
+def test_nothing_waits_behind_torchs_back(on_gpu):
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        assert on_gpu.transcribe(speech(3.0)).timings.encoder_ms > 0
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+
+
+def test_memory_does_not_grow_once_all_lengths_have_been_heard(on_gpu):
+    def hear_all():
+        for length_s in np.arange(0.5, 32.0, 0.5):
+            on_gpu.transcribe(speech(length_s))
+        torch.cuda.synchronize()
+        return torch.cuda.memory_reserved()
+
+    for _ in range(CALLS):
+        reserved = hear_all()
+    assert hear_all() <= reserved
+
+
+def test_capturing_bears_with_other_threads_on_the_gpu(on_gpu):
+    stop = threading.Event()
+
+    def keep_busy():
+        while not stop.is_set():
+            torch.ones(1000, device='cuda').sum().item()
+
+    other = threading.Thread(target=keep_busy)
+    other.start()
+    try:
+        n_before = on_gpu.model.graphs.n_free
+        options = DecodingOptions(max_symbols=7)  # not heard yet: needs a graph of its own
+        texts = {on_gpu.transcribe(speech(3.0), options=options).text for _ in range(CALLS)}
+    finally:
+        stop.set()
+        other.join()
+    assert len(texts) == 1 and on_gpu.model.graphs.n_free == n_before - 1
+
+
+def test_what_cannot_be_captured_runs_as_it_is(caplog):
+    device = torch.device('cuda')
+    pool = GraphPool(device)
+    looking = CUDAGraphed(lambda x: x * float(x.sum()), pool, 'looking')
+    with torch.cuda.stream(torch.cuda.Stream(device)):
+        results = [float(looking(torch.full((1,), x, device=device))) for x in (1.0, 2.0, 3.0)]
+    assert results == [1.0, 4.0, 9.0] and not looking.is_captured
+    assert [r.name for r in caplog.records].count('parakeet_ros.engine.cuda_graph') == 1

@@ -1,0 +1,122 @@
+"""CUDA graphs: the logic around them, and what padding to their shapes changes."""
+
+from __future__ import annotations
+
+from engine_oracle import INPUTS, ORACLE, read_audio
+from graphs_on_cpu import RerunPool
+from hypothesis import given
+from hypothesis import strategies as st
+from parakeet_ros.engine.buckets import batch_bucket, frame_bucket, MAX_FRAMES
+from parakeet_ros.engine.cuda_graph import CUDAGraphed, GraphPool
+from parakeet_ros.engine.encoder import n_encoder_frames
+from parakeet_ros.engine.encoder_graphs import EncoderGraphs
+import pytest
+import torch
+
+
+def doubled(x):
+    return 2.0 * x
+
+
+def test_the_first_call_runs_the_function_and_the_others_replay():
+    pool = RerunPool()
+    graphed = CUDAGraphed(doubled, pool, 'doubling')
+    assert graphed(torch.tensor([1.0])).tolist() == [2.0] and not graphed.is_captured
+    assert [graphed(torch.tensor([x])).tolist() for x in (3.0, 4.0)] == [[6.0], [8.0]]
+    assert graphed.is_captured and pool.names == ['doubling']
+
+
+def test_without_cuda_the_function_runs_as_it_is():
+    graphed = CUDAGraphed(doubled, GraphPool(torch.device('cpu')), 'doubling')
+    assert [graphed(torch.tensor([x])).tolist() for x in (1.0, 3.0)] == [[2.0], [6.0]]
+    assert not graphed.is_captured
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    ((torch.zeros(3),), r'adding: argument 0 is torch.float32 \[3\].*torch.float32 \[2\]'),
+    ((torch.zeros(2, dtype=torch.int64),), r'argument 0 is torch.int64'),
+    ((torch.zeros(2), torch.zeros(2)), 'called with 2 arguments'),
+])
+def test_an_argument_of_another_shape_is_named(arguments, message):
+    graphed = CUDAGraphed(doubled, RerunPool(), 'adding')
+    graphed(torch.zeros(2))
+    with pytest.raises(ValueError, match=message):
+        graphed(*arguments)
+
+
+def test_no_more_graphs_than_the_limit():
+    pool = RerunPool(limit=1)
+    graphed = [CUDAGraphed(doubled, pool, name) for name in ('one', 'two')]
+    for _ in range(3):
+        assert [g(torch.tensor([1.0])).tolist() for g in graphed] == [[2.0], [2.0]]
+    assert pool.names == ['one']
+
+
+@given(n_frames=st.integers(1, 10 * MAX_FRAMES))
+def test_a_bucket_holds_the_input_and_is_its_own_bucket(n_frames):
+    bucket = frame_bucket(n_frames)
+    assert n_frames <= bucket < max(1.26 * n_frames, n_frames + 64)
+    assert frame_bucket(bucket) == bucket
+
+
+def test_there_are_few_buckets():
+    lengths = range(1, MAX_FRAMES + 1)
+    assert len({frame_bucket(n_frames) for n_frames in lengths}) == 18
+    assert frame_bucket(MAX_FRAMES) == MAX_FRAMES
+    assert [batch_bucket(n) for n in (1, 2, 3, 4, 5, 128)] == [1, 2, 4, 4, 8, 128]
+
+
+@pytest.mark.parametrize('name', ['tinyb', 'ctc'])
+@torch.inference_mode()
+def test_padding_to_a_bucket_is_not_heard(oracle_models, name):
+    model = oracle_models[name].transcriber.model
+    graphs = EncoderGraphs(model.encoder, RerunPool())
+    waveforms = [torch.from_numpy(read_audio(ORACLE / 'audio' / f'{i}.wav')) for i in INPUTS]
+    for batch in ([w] for w in waveforms), (waveforms[:3],):
+        for inputs in batch:
+            features, lengths = model.features(inputs)
+            expected, n_encoded = model.encoder(features, lengths)
+            for _ in range(2):
+                encoded = graphs(features, lengths)
+                assert len(encoded) == len(inputs)
+                for row, n in enumerate(n_encoded.tolist()):
+                    torch.testing.assert_close(
+                        encoded[row, :n], expected[row, :n], rtol=0, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_padding_to_a_bucket_changes_no_text(builtin, heldout):
+    model = builtin.model
+    graphs = EncoderGraphs(model.encoder, RerunPool())
+    for clip, _ in heldout[::6]:
+        features, n_frames = model.features([torch.from_numpy(clip)])
+        encoded, lengths = model.encoder(features, n_frames)
+        padded = graphs(features, n_frames)
+        assert padded.shape[1] >= encoded.shape[1]
+        [expected], [found] = model.decode(encoded, lengths), model.decode(padded, lengths)
+        assert found.tokens == expected.tokens and found.frames == expected.frames
+
+
+@torch.inference_mode()
+def test_long_inputs_and_large_batches_are_encoded_without_a_graph(tiny_encoder):
+    pool = RerunPool()
+    graphs = EncoderGraphs(tiny_encoder, pool)
+    for shape in ((1, 80, MAX_FRAMES + 1), (4, 80, MAX_FRAMES // 2)):
+        for _ in range(2):
+            graphs(torch.zeros(shape), torch.full(shape[:1], shape[2]))
+    assert not pool.names
+
+
+@pytest.fixture(scope='module')
+def tiny_encoder(oracle_models):
+    """Return a function of the encoder's shapes that takes no time."""
+    return lambda features, lengths: (features.transpose(1, 2)[:, ::8], lengths)
+
+
+@torch.inference_mode()
+def test_the_host_counts_encoder_frames_as_the_encoder_does(oracle_models):
+    model = oracle_models['tinyb'].transcriber.model
+    lengths = torch.tensor([2, 7, 8, 9, 15, 16, 17, 100])
+    _, counted = model.encoder(torch.zeros(len(lengths), 80, 100), lengths)
+    assert counted.tolist() == [
+        n_encoder_frames(n, model.config.encoder) for n in lengths.tolist()]
