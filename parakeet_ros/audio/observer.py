@@ -1,6 +1,8 @@
-"""What can be watched while a stream is heard: its levels and its gaps."""
+"""What can be watched while a stream is heard: its sound, its levels and its gaps."""
 from dataclasses import dataclass
 from typing import Protocol
+
+from parakeet_ros.audio.buffer import Waveform
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,14 @@ class Level:
 
 class StreamObserver(Protocol):
     """Whoever wants to see more of a stream than its utterances."""
+
+    def on_audio(self, time_ns: int, waveform: Waveform) -> None:
+        """
+        Be told of the next samples, before their frames, what fills gaps included.
+
+        :param time_ns: of the first of them, in audio time.
+        :param waveform: float32 `[n]` at 16 kHz.
+        """
 
     def on_level(self, level: Level) -> None:
         """Be told of a frame."""

@@ -79,7 +79,7 @@ class AudioStream:
         """
         Prepare for audio of one format.
 
-        :param observer: sees every frame and every gap.
+        :param observer: sees the sound, every frame and every gap.
         :raises AudioFormatError: when the format has no such channel.
         """
         self._format = audio_format
@@ -159,7 +159,7 @@ class AudioStream:
         self._arrivals.anchor(first_sample, stamp_ns if arrival_ns is None else arrival_ns)
         waveform = self._decode(data)
         self._stretch_samples += len(waveform)
-        ended += self._stamp(self._segmenter.process(self._resampler.process(waveform)))
+        ended += self._stamp(self._segment(waveform))
         if not self.is_speaking:
             self._forget_times()
         return ended
@@ -181,8 +181,7 @@ class AudioStream:
 
     def flush(self) -> list[StreamUtterance]:
         """End the stretch: return the utterance that is going on, if any, and start anew."""
-        utterances = self._segmenter.process(
-            self._resampler.process(self._decoder.decode(b''), last=True))
+        utterances = self._segment(self._decoder.decode(b''), last=True)
         ended = self._stamp(utterances + self._segmenter.flush())
         self.reset()
         return ended
@@ -199,8 +198,7 @@ class AudioStream:
         self._chunks += 1
         self._samples += len(waveform)
         clipped = self._decoder.clipped_samples - clipped
-        self._condition.hear(
-            waveform, clipped / max(1, len(waveform) * self._format.channels))
+        self._condition.hear(waveform, clipped / max(1, len(waveform) * self._format.channels))
         return waveform
 
     def _bridge(self, stamp_ns: int) -> list[StreamUtterance]:
@@ -229,16 +227,23 @@ class AudioStream:
         self._stretch_samples += n_samples
         self._line.restart(self._stretch_samples, stamp_ns)
         silence = self._silence(n_samples)
-        return self._stamp(self._segmenter.process(self._resampler.process(silence)))
+        return self._stamp(self._segment(silence))
+
+    def _segment(self, waveform: Waveform, last: bool = False) -> list[Utterance]:
+        """Resample and segment samples as they arrived."""
+        resampled = self._resampler.process(waveform, last=last)
+        if self._observer is not None:
+            self._observer.on_audio(self._stamps.stamp_ns(
+                self._input_sample(self._segmenter.position_samples)), resampled)
+        return self._segmenter.process(resampled)
 
     def _observe(self, vad: EnergyVad) -> None:
         """Tell the observer of the latest frame."""
         assert self._observer is not None
         sample = self._input_sample((vad.n_frames - 1) * FRAME_SAMPLES)
         self._observer.on_level(Level(
-            time_ns=self._stamps.stamp_ns(sample), level_db=vad.level_db,
-            noise_floor_db=vad.noise_floor_db, onset_db=vad.onset_threshold_db,
-            offset_db=vad.offset_threshold_db, is_speech=vad.is_speech))
+            self._stamps.stamp_ns(sample), vad.level_db, vad.noise_floor_db,
+            vad.onset_threshold_db, vad.offset_threshold_db, vad.is_speech))
 
     def _observe_gap(self, stamp_ns: int, missing_ns: int) -> None:
         if self._observer is not None:

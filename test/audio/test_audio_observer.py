@@ -1,4 +1,4 @@
-"""Whoever watches a stream sees each frame and each gap, and changes nothing."""
+"""Whoever watches a stream sees its sound, each frame and each gap, and changes nothing."""
 import numpy as np
 from parakeet_ros.audio import AudioFormat, AudioStream, Level
 import pytest
@@ -12,7 +12,11 @@ class Notes:
 
     def __init__(self):
         self.levels: list[Level] = []
+        self.sound: list[tuple[int, np.ndarray]] = []
         self.gaps: list[tuple[int, int]] = []
+
+    def on_audio(self, time_ns, waveform):
+        self.sound.append((time_ns - BASE_NS, waveform))
 
     def on_level(self, level):
         self.levels.append(level)
@@ -48,6 +52,19 @@ def test_every_frame_is_seen_at_its_time_with_the_thresholds_that_decided():
     assert len(loud) > 40 and all(level.level_db > level.onset_db for level in loud)
     spoken_ms = [t for t, level in zip(times_ms, notes.levels) if level.is_speech]
     assert 1000 < spoken_ms[0] < 1200 and 2000 < spoken_ms[-1] < 2200, 'with its hangover'
+
+
+def test_the_sound_is_that_of_the_utterances_at_its_times():
+    notes = Notes()
+    [heard] = play(AudioStream(AudioFormat(RATE, 1, 'S16LE'), observer=notes), chunks())
+    sound = np.concatenate([waveform for _, waveform in notes.sound])
+    assert len(sound) == pytest.approx(2.5 * 16_000, abs=2)
+    begin = heard.utterance.start_sample
+    np.testing.assert_array_equal(sound[begin:heard.utterance.end_sample], heard.waveform)
+    position = 0
+    for time_ns, waveform in notes.sound:
+        assert time_ns == pytest.approx(position / 16_000 * 1e9, abs=1e5)
+        position += len(waveform)
 
 
 def test_an_observer_changes_nothing():

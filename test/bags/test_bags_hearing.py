@@ -85,6 +85,10 @@ def test_the_format_comes_from_the_parameters_where_nothing_tells_it(
 def test_batches_and_an_observer_change_nothing(bag, engine, reference):
     class Notes:
         levels: list[Level] = []
+        n_samples = 0
+
+        def on_audio(self, time_ns, waveform):
+            self.n_samples += len(waveform)
 
         def on_level(self, level):
             self.levels.append(level)
