@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from parakeet_ros.audio import AudioFormatError, StreamObserver, StreamStatistics
+from parakeet_ros.audio import AudioFormat, AudioFormatError, StreamObserver, StreamStatistics
 from parakeet_ros.audio_formats import Arrival, AudioReader
 from parakeet_ros.audio_messages import unpack
 from parakeet_ros.bags.backlog import Backlog
@@ -101,6 +101,12 @@ class BagListener:
         """Return the counts of the stream, None before the first audio."""
         stream = self._ear.recognizer.stream
         return stream.statistics if stream is not None else None
+
+    @property
+    def audio_format(self) -> AudioFormat | None:
+        """Return the format of the latest audio, None before the first."""
+        stream = self._ear.recognizer.stream
+        return stream.audio_format if stream is not None else None
 
     @property
     def position_s(self) -> float:
