@@ -82,3 +82,11 @@ def test_import_does_not_load_torch(module: str) -> None:
     code = f'import sys, {module}; sys.exit("torch" in sys.modules)'
     result = subprocess.run([sys.executable, '-c', code], cwd=PACKAGE.parent, check=False)
     assert result.returncode == 0, f'import {module} loads torch, or fails'
+
+
+def test_only_the_command_line_knows_training() -> None:
+    users = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob('*.py')
+             if 'training' not in path.relative_to(PACKAGE).parts and any(
+                 module.startswith('parakeet_ros.training')
+                 for module in imported_modules(path))}
+    assert users <= {'cli/train.py'}

@@ -1,17 +1,21 @@
 """
-Collect freely licensed recordings of people from Debian packages, to measure with, not to train.
+Collect real recordings from Debian packages, of people and of music, to measure with.
 
-python training/make_human.py FOLDER [--root /]
+python training/make_real.py FOLDER [--root /]
+
+None of them is for training: their licences are free, but not all would suit a model.
 
 - ``asterisk-core-sounds-en`` and ``-g722``: prompts of a telephone exchange by Allison Smith,
   CC-BY-SA-3.0; needs ffmpeg
 - ``pocketsphinx-testdata``: five clips of cards and a command (BSD-2-Clause), five sentences of a
   LibriVox audiobook (public domain)
 - ``alsa-utils``: the names of loudspeakers (GPL-2)
+- ``sound-theme-freedesktop``: a desktop's sounds; ``frozen-bubble-data`` and
+  ``extremetuxracer-data``: the sounds and the music of games (GPL-2, CC-BY, CC-BY-SA)
 
 ``--root`` is where the packages are: install them, or unpack them with ``dpkg -x`` anywhere.
 Makes human_known, prompts whose words are all in the command grammar, human_prompts, the other
-prompts, and human_clips, the rest. What is missing is left out with a message.
+prompts, human_clips, the rest, and real_sounds. What is missing is left out with a message.
 """
 from __future__ import annotations
 
@@ -35,6 +39,12 @@ PROMPTS = 'usr/share/asterisk/sounds/en_US_f_Allison'
 PROMPT_TEXTS = 'usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz'
 SPHINX = 'usr/share/pocketsphinx/test/data'
 ALSA = 'usr/share/sounds/alsa'
+SOUNDS = ('usr/share/sounds/freedesktop/stereo', 'usr/share/games/frozen-bubble/snd',
+          'usr/share/games/etr/music')
+VOICES = re.compile('audio-channel|audio-test')  # among the sounds
+PIECE_S = 5.0
+PIECES = 8  # of one file at most, evenly spaced
+SHORTEST_S = 0.3
 MAX_WORDS = 15
 
 Found = tuple[Path, str, str, str]  # file, text, voice, licence
@@ -90,8 +100,25 @@ def write(folder: Path, found: list[Found]) -> None:
                        split='test', kind='human')
 
 
+def write_sounds(folder: Path, paths: list[Path]) -> None:
+    """Make a corpus of sounds in which nobody speaks, long ones as several pieces."""
+    if folder.exists():
+        return
+    logging.info('%s: %d files', folder.name, len(paths))
+    piece = int(PIECE_S * SAMPLE_RATE_HZ)
+    with CorpusWriter(folder) as writer:
+        for path in paths:
+            waveform = read(path).samples
+            step = max(piece, (len(waveform) - piece) // PIECES)
+            for start in range(0, max(1, len(waveform) - piece), step):
+                part = waveform[start:start + piece]
+                if len(part) >= SHORTEST_S * SAMPLE_RATE_HZ:
+                    writer.add(part, text='', voice=f'sound:{path.stem}', engine='recorded',
+                               licence='GPL-2, CC-BY or CC-BY-SA', split='test', kind='music')
+
+
 def main() -> None:
-    """Make the three sets."""
+    """Make the sets."""
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     parser = argparse.ArgumentParser(description=(__doc__ or '').strip().split('\n')[0])
     parser.add_argument('folder', type=Path)
@@ -113,6 +140,13 @@ def main() -> None:
         write(arguments.folder / 'human_clips', others)
     else:
         logging.warning('no other clips: apt install pocketsphinx-testdata alsa-utils')
+    sounds = [path for place in SOUNDS for path in sorted((root / place).glob('*.og[ga]'))
+              if path.resolve().exists() and not VOICES.match(path.name)]
+    if sounds:
+        write_sounds(arguments.folder / 'real_sounds', sounds)
+    else:
+        logging.warning('no sounds: apt install sound-theme-freedesktop frozen-bubble-data '
+                        'extremetuxracer-data')
 
 
 if __name__ == '__main__':
