@@ -93,6 +93,7 @@ class BagListener:
         self._info_topic = bag.info_topic(topic)
         self._robot_topic = bag.robot_speaking_topic(topic)
         self._last_ns: int | None = None
+        self.origin_ns = 0  # the bag's beginning, on the clock that stamps the audio
         self.messages = 0
         self.refused: Counter[str] = Counter()  # messages that could not be read, by the reason
 
@@ -152,12 +153,15 @@ class BagListener:
                 message.receive_ns - self._last_ns >= self._end_of_stream_ns):
             self._end_stream()
         self._last_ns = self._backlog.time_ns = message.receive_ns
-        self.messages += 1
         try:
             chunk = unpack(message.message)
         except AudioFormatError as error:
             self.refused[str(error)] += 1
             return
+        if not self.messages:
+            self.origin_ns = (chunk.stamp_ns or message.receive_ns) - (
+                message.receive_ns - self._bag.start_ns)
+        self.messages += 1
         arrival = Arrival(chunk, message.receive_ns, chunk.stamp_ns or message.receive_ns,
                           message.receive_ns)
         if not self._reader.hold(arrival, self._info_topic is not None):

@@ -72,7 +72,7 @@ class Bag:
     losses: list[str] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     _reader: Reader | None = None  # None where the bag is damaged
-    _files: Sequence[Path] = ()
+    files: Sequence[Path] = ()  # that hold its messages
 
     @property
     def duration_s(self) -> float:
@@ -160,7 +160,7 @@ class Bag:
                 self._lose(f'{expected - count} of the {expected} messages on {name} are missing')
 
     def _salvaged(self) -> Iterator[Raw]:
-        for path in self._files:
+        for path in self.files:
             with suppress(ValueError):  # it was reported when the bag was opened
                 yield from salvage(path, self._lose)
 
@@ -208,7 +208,7 @@ def _open_whole(path: Path, reader: Reader) -> Bag:
     has_any = reader.message_count > 0
     return Bag(path, topics, reader.start_time if has_any else 0,
                reader.end_time - 1 if has_any else 0, list(reader.connections),
-               _reader=reader, _files=storage_files(path))
+               _reader=reader, files=storage_files(path))
 
 
 def _open_damaged(path: Path, error: Exception) -> Bag:
@@ -216,7 +216,7 @@ def _open_damaged(path: Path, error: Exception) -> Bag:
     files = storage_files(path)
     if not files:
         raise BagError(f'{path} is no bag: {_reason(error)}')
-    bag = Bag(path, {}, 0, 0, [], _files=files)
+    bag = Bag(path, {}, 0, 0, [], files=files)
     if path.is_dir():
         reason = _reason(error) if (path / METADATA).exists() else f'it has no {METADATA}'
         bag.losses.append(f'{path} is not whole: {reason}')
@@ -230,11 +230,11 @@ def _open_damaged(path: Path, error: Exception) -> Bag:
                 counts[connection.topic] += 1
                 first_ns, last_ns = min(first_ns, receive_ns), max(last_ns, receive_ns)
         except ValueError as reason:
-            bag.losses.append(f'{file} cannot be read: {reason}')
+            bag.losses.append(f'{file.name} cannot be read: {reason}')
     if not bag.losses:
         bag.losses.append(f'{path} is damaged: {_reason(error)}')
     if not connections:
-        raise BagError(f'{path} cannot be read: {" ".join(bag.losses)}')
+        raise BagError(f'{path} is no bag that can be read: {"; ".join(bag.losses)}')
     bag.connections = list(connections.values())
     bag.topics = {name: Topic(name, c.msgtype, counts[name]) for name, c in connections.items()}
     bag.start_ns, bag.end_ns = first_ns, last_ns

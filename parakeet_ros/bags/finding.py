@@ -1,0 +1,74 @@
+"""Bags in folders: what an argument of a command stands for. The library is not needed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from glob import glob, has_magic
+from pathlib import Path
+import re
+
+from parakeet_ros.bags.errors import BagError
+from parakeet_ros.bags.reading import METADATA, SUFFIXES
+from parakeet_ros.bags.writing import SPEECH_SUFFIX
+
+NUMBERED = re.compile(r'(.+?)(_\d+)?')  # the recorder numbers the files of a bag
+
+
+def find_bags(arguments: Sequence[str]) -> list[Path]:
+    """
+    Return the bags that arguments stand for, in their order, each once.
+
+    A folder with `metadata.yaml`, or whose files are numbered parts of one, is a bag; what else
+    lies in a folder, and below it, is searched. Bags that `bag transcribe` has written are left
+    out there.
+
+    :raises BagError: a folder holds no bag, or a pattern fits nothing.
+    """
+    found: dict[Path, None] = {}
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_dir() and not is_bag(path):
+            below = dict.fromkeys(_bags_below(path))
+            if not below:
+                raise BagError(f'no bags in the folder {argument}: a bag is a folder with '
+                               f'{METADATA}, or a file that ends in {" or ".join(SUFFIXES)}')
+            found |= below
+        elif has_magic(argument) and not path.exists():
+            matches = sorted(glob(argument, recursive=True))
+            if not matches:
+                raise BagError(f'no bags fit {argument}')
+            found |= dict.fromkeys(Path(match) for match in matches)
+        else:
+            found[path] = None
+    return list(found)
+
+
+def is_bag(folder: Path) -> bool:
+    """Tell whether a folder is one bag."""
+    if (folder / METADATA).is_file():
+        return True
+    files = _files(folder)
+    names = {_without_number(file) for file in files}
+    return len(names) == 1 and (
+        len(files) > 1 or names == {folder.absolute().name + files[0].suffix})
+
+
+def _bags_below(folder: Path) -> Iterator[Path]:
+    yield from _files(folder)
+    for below in sorted(folder.iterdir()):
+        if not below.is_dir() or below.name.startswith('.') or below.name.endswith(SPEECH_SUFFIX):
+            continue
+        if is_bag(below):
+            yield below
+        else:
+            yield from _bags_below(below)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
+
+
+def _without_number(file: Path) -> str:
+    match = NUMBERED.fullmatch(file.stem)
+    assert match is not None
+    return match[1] + file.suffix

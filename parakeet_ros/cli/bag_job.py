@@ -1,0 +1,147 @@
+"""One bag, from its path to what is written of it; the same wherever it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+import json
+from pathlib import Path
+from typing import Any, TYPE_CHECKING
+
+from parakeet_ros.bags.errors import BagError
+from parakeet_ros.bags.hearing import BagListener, describe_topics, Heard
+from parakeet_ros.bags.reading import Bag, open_bag
+from parakeet_ros.bags.writing import refuse_existing, write_speech
+from parakeet_ros.cli.formats import FORMATS
+from parakeet_ros.parameters import Parameters
+from parakeet_ros.speech_messages import result_json
+
+if TYPE_CHECKING:
+    from parakeet_ros.careful import Engine
+    from parakeet_ros.engine import Transcript
+
+BAG_FORMATS = ('bag', 'copy')
+TEXT_FORMATS = ('txt', 'json', *(name for name in FORMATS if name not in ('txt', 'json')))
+# of an offline run these are the speed of its machine; without them its output is always the same
+RECORDED_TIMINGS = ('audio_s', 'endpoint_ms')
+
+
+@dataclass(frozen=True)
+class BagJob:
+    """
+    Say how bags are transcribed; it can be sent to another process.
+
+    :param form: one of `TEXT_FORMATS` and `BAG_FORMATS`.
+    :param topics: audio topics; all of a bag without any.
+    :param model_name: of the engine, for results.
+    """
+
+    form: str
+    parameters: Parameters
+    model_name: str
+    topics: tuple[str, ...] = ()
+    start_s: float = 0.0
+    batch_size: int = 1
+
+
+@dataclass(frozen=True)
+class BagOutcome:
+    """
+    What became of a bag.
+
+    :param texts: by audio topic, where the form is text.
+    :param warnings: what could not be read or transcribed, in sentences.
+    """
+
+    texts: dict[str, str]
+    utterances: int
+    audio_s: float
+    engine_s: float
+    warnings: tuple[str, ...]
+
+
+def transcribe_bag(path: Path, job: BagJob, engine: Engine, target: Path | None = None,
+                   on_progress: Callable[[float], None] = lambda audio_s: None) -> BagOutcome:
+    """
+    Transcribe the audio topics of a bag.
+
+    :param target: the folder to write, where the form is a bag.
+    :param on_progress: told of every stretch of the bag that has been heard, in seconds.
+    :raises BagError: the bag cannot be read, or has no audio, or not on the topics asked for; or
+        there is something at the target.
+    :raises FileNotFoundError: there is none.
+    """
+    if target is not None:
+        refuse_existing(target)  # at once, not when all has been transcribed
+    with open_bag(path) as bag:
+        heard, origins_ns, warnings = {}, {}, []
+        for topic in topics_to_hear(bag, job.topics):
+            listener = BagListener(bag, topic, job.parameters, engine, job.batch_size)
+            heard[topic] = _hear(listener, job.start_s, on_progress)
+            origins_ns[topic] = listener.origin_ns
+            warnings += [f'{count} messages on {topic} cannot be read: {reason}'
+                         for reason, count in listener.refused.items()]
+            warnings += [f'the engine failed on utterance {each.utterance_id} of {topic}: '
+                         f'{each.result.error}' for each in heard[topic] if each.result.error]
+        texts = {}
+        if job.form in BAG_FORMATS:
+            assert target is not None
+            write_speech(bag, heard, job.model_name, target, copy=job.form == 'copy')
+        else:
+            texts = {topic: _to_text(job, path, topic, utterances, origins_ns[topic])
+                     for topic, utterances in heard.items()}
+        everything = [each for utterances in heard.values() for each in utterances]
+        return BagOutcome(
+            texts, len(everything), sum((h.end_ns - h.start_ns) / 1e9 for h in everything),
+            sum(h.engine_ms for h in everything) / 1e3,
+            tuple(dict.fromkeys([*bag.losses, *warnings])))
+
+
+def topics_to_hear(bag: Bag, asked_for: Sequence[str] = ()) -> list[str]:
+    """
+    Return the audio topics that are asked for, or all; of `x` and `x_stamped` the latter.
+
+    :raises BagError: the bag has none, or not one that is asked for, naming what it has.
+    """
+    topics = list(asked_for) or [
+        topic for topic in bag.audio_topics if f'{topic}_stamped' not in bag.audio_topics]
+    missing = [topic for topic in topics if topic not in bag.audio_topics]
+    if missing or not topics:
+        what = f'no audio on {", ".join(missing)}' if missing else 'no audio'
+        raise BagError(f'{bag.path} has {what}; {describe_topics(bag)}')
+    return topics
+
+
+def _hear(listener: BagListener, start_s: float,
+          on_progress: Callable[[float], None]) -> list[Heard]:
+    heard = []
+    position_s = start_s
+    for utterance in listener.hear(start_s):
+        heard.append(utterance)
+        on_progress(listener.position_s - position_s)
+        position_s = listener.position_s
+    on_progress(listener.position_s - position_s)
+    return heard
+
+
+def _to_text(job: BagJob, path: Path, topic: str, heard: Sequence[Heard], origin_ns: int) -> str:
+    """Write what was heard on a topic, times in seconds from the bag's beginning."""
+    if job.form == 'json':
+        return ''.join(_json_line(path, topic, each, job.model_name) for each in heard)
+    if job.form == 'txt':
+        return ''.join(f'{(each.start_ns - origin_ns) / 1e9:9.2f}  {each.text}\n'
+                       for each in heard if each.text)
+    from parakeet_ros.engine.joining import join, move
+
+    whole: Transcript = join([
+        move(each.transcript, (each.start_ns - origin_ns) / 1e9, 0)
+        for each in heard if each.transcript is not None])
+    return FORMATS[job.form](whole, str(path))
+
+
+def _json_line(path: Path, topic: str, heard: Heard, model: str) -> str:
+    """Return the object of `speech/result` with where it was heard."""
+    fields: dict[str, Any] = json.loads(result_json(heard.result, model))
+    fields['timings'] = {key: value for key, value in fields['timings'].items()
+                         if key in RECORDED_TIMINGS}
+    return json.dumps({'bag': str(path), 'topic': topic, **fields}, ensure_ascii=False) + '\n'

@@ -1,0 +1,190 @@
+"""`parakeet-ros bag transcribe`, from arguments to output and exit status."""
+
+import json
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+
+from parakeet_ros.bags.finding import find_bags
+from parakeet_ros.bags.reading import open_bag, storage_files
+from parakeet_ros.cli.main import main
+import pytest
+from recorder import audio, Entry, START_NS, typestore, write_bag
+
+TEXTS = ['switch off the lights', 'close the garage']
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: object) -> int:
+    """Run the verb in this process with the built-in model."""
+    return main(['bag', 'transcribe', '--model', 'builtin', '--device', 'cpu',
+                 *map(str, arguments)])
+
+
+def words(text: str) -> list[str]:
+    """Return the texts of a table of times and texts."""
+    return [line[9:].strip() for line in text.splitlines()]
+
+
+@pytest.fixture(scope='module')
+def archive(tmp_path_factory, spoken) -> Path:
+    """Return a folder with a mcap bag, a sqlite3 bag with two microphones, and a broken file."""
+    folder = tmp_path_factory.mktemp('archive')
+    waveform = spoken(*TEXTS)
+    write_bag(folder / 'one', list(audio(waveform)))
+    write_bag(folder / 'day' / 'two', [
+        *audio(spoken(TEXTS[0]), '/front/audio'), *audio(spoken(TEXTS[1]), '/rear/audio')],
+        'sqlite3')
+    (folder / 'bad.mcap').write_text('not a bag')
+    return folder
+
+
+def test_a_bag_becomes_a_line_for_each_utterance_at_its_time(archive, capsys):
+    assert run(archive / 'one') == 0
+    out, err = capsys.readouterr()
+    assert words(out) == TEXTS and err == ''
+    assert 0.5 < float(out.split()[0]) < 1.0
+
+
+def test_a_bad_bag_is_named_and_the_others_go_on(archive, capsys, tmp_path):
+    assert run(archive, '-f', 'json', '-o', tmp_path) == 1
+    err = capsys.readouterr().err
+    assert 'bad.mcap' in err and '1 of 3 bags failed' in err and 'Traceback' not in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'one.json', 'two.front.audio.json', 'two.rear.audio.json']
+    [line] = (tmp_path / 'two.rear.audio.json').read_text().splitlines()
+    found = json.loads(line)
+    assert (found['topic'], found['text'], found['id']) == ('/rear/audio', TEXTS[1], 1)
+    assert found['bag'] == str(archive / 'day' / 'two') and found['end_reason'] == 'pause'
+
+
+def test_output_does_not_depend_on_the_speed_of_the_machine(archive, tmp_path):
+    for name in 'ab':
+        assert run(archive / 'one', '-f', 'json', '-o', tmp_path / name) == 0
+    assert (tmp_path / 'a/one.json').read_bytes() == (tmp_path / 'b/one.json').read_bytes()
+
+
+def test_topics_and_an_offset_can_be_chosen(archive, capsys):
+    assert run(archive / 'day/two', '--topic', '/rear/audio') == 0
+    assert words(capsys.readouterr().out) == [TEXTS[1]]
+    assert run(archive / 'one', '--start-s', 2.6) == 0
+    assert words(capsys.readouterr().out) == [TEXTS[1]]
+    assert run(archive / 'one', '--topic', '/rear/audio') == 1
+    assert 'there is audio on /audio' in capsys.readouterr().err
+
+
+def test_subtitles_have_the_times_of_the_bag(archive, capsys):
+    assert run(archive / 'one', '-f', 'srt') == 0
+    out = capsys.readouterr().out
+    assert TEXTS[0] in out and out.startswith('1\n00:00:01,') and '\n2\n' in out
+
+
+@pytest.mark.parametrize('form', ['bag', 'copy'])
+@pytest.mark.parametrize(('name', 'prefixes'), [
+    ('one', {'/speech': TEXTS}),
+    ('day/two', {'/front/speech': TEXTS[:1], '/rear/speech': TEXTS[1:]})])
+def test_a_bag_of_speech_has_the_topics_of_the_node(archive, tmp_path, form, name, prefixes):
+    assert run(archive / name, '-f', form, '-o', tmp_path) == 0
+    [written] = tmp_path.iterdir()
+    [file], [source] = storage_files(written), storage_files(archive / name)
+    assert file.suffix == source.suffix
+    with open_bag(written) as bag, open_bag(archive / name) as before:
+        assert bag.audio_topics == (before.audio_topics if form == 'copy' else [])
+        for prefix, texts in prefixes.items():
+            text, result, timing = (list(bag.messages({f'{prefix}/{topic}'})) for topic in (
+                'text', 'result', 'timing'))
+            assert [m.message.data for m in text] == texts
+            results = [json.loads(m.message.data) for m in result]
+            assert [r['text'] for r in results] == texts
+            assert all(r['timings']['rtfx'] > 0 for r in results)
+            for r, m in zip(results, timing, strict=True):
+                [status] = m.message.status
+                assert m.stamp_ns == r['start']['sec'] * 10**9 + r['start']['nanosec']
+                assert status.name.endswith('utterance') and status.message == r['text']
+                assert {v.key: v.value for v in status.values}['id'] == str(r['id'])
+                assert m.receive_ns > m.stamp_ns, 'when the utterance had ended'
+        if form == 'copy':
+            topics = before.topics.keys()
+            assert [(c.topic, t, bytes(d)) for c, t, d in bag.raw_messages(topics)] == [
+                (c.topic, t, bytes(d)) for c, t, d in before.raw_messages()]
+
+
+def test_what_was_recorded_of_speech_is_replaced_in_a_copy(tmp_path, spoken):
+    kind = 'std_msgs/msg/String'
+    old = Entry('/speech/text', kind, START_NS + 1, typestore().types[kind]('old'))
+    write_bag(tmp_path / 'bag', [*audio(spoken(TEXTS[0])), old])
+    assert run(tmp_path / 'bag', '-f', 'copy') == 0
+    with open_bag(tmp_path / 'bag_speech') as bag:
+        assert [m.message.data for m in bag.messages({'/speech/text'})] == TEXTS[:1]
+
+
+def test_nothing_is_written_over_and_nothing_half_written_stays(archive, tmp_path, capsys):
+    (tmp_path / 'one_speech').mkdir()
+    assert run(archive / 'one', '-f', 'bag', '-o', tmp_path) == 1
+    assert 'exists already' in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ['one_speech']
+
+
+def test_of_a_truncated_bag_the_beginning_is_transcribed_with_a_warning(
+        archive, tmp_path, capsys):
+    [file] = storage_files(archive / 'one')
+    (tmp_path / 'cut.mcap').write_bytes(file.read_bytes()[:int(0.6 * file.stat().st_size)])
+    assert run(tmp_path / 'cut.mcap') == 0
+    out, err = capsys.readouterr()
+    assert words(out)[:1] == TEXTS[:1]
+    assert 'warning' in err and 'cut.mcap breaks off after' in err
+
+
+def test_of_twin_topics_the_stamped_one_is_heard(tmp_path, spoken, capsys):
+    waveform = spoken(TEXTS[0])
+    write_bag(tmp_path / 'bag', [
+        *audio(waveform, '/audio/audio', kind='AudioData'),
+        *audio(waveform, '/audio/audio_stamped', info=False)])
+    assert run(tmp_path / 'bag') == 0
+    assert words(capsys.readouterr().out) == TEXTS[:1]
+
+
+def test_bags_are_found_in_folders_once_and_our_own_are_not(archive, tmp_path):
+    work = tmp_path / 'work'
+    shutil.copytree(archive, work)
+    (work / 'one_speech').mkdir()
+    shutil.copy(storage_files(work / 'one')[0], work / 'one_speech')
+    (work / 'lost').mkdir()
+    for number in range(3):
+        (work / 'lost' / f'lost_{number}.db3').write_text('part of one without metadata')
+    found = find_bags([str(work), str(work / 'one')])
+    assert [str(path.relative_to(work)) for path in found] == [
+        'bad.mcap', 'day/two', 'lost', 'one']
+    assert find_bags([str(work / '*_speech')]) == [work / 'one_speech'], 'if it is asked for'
+
+
+@pytest.mark.parametrize(('arguments', 'named'), [
+    (['{bag}', '--config', '{bag}/metadata.yaml'], 'ros__parameters'),
+    (['{bag}', '{bag}/one.mcap', '-f', 'srt'], 'need --output'),
+    (['{empty}'], 'no bags in the folder'), (['{bag}', '-f', 'mp3'], 'invalid choice')])
+def test_wrong_usage_is_said(archive, tmp_path, capsys, arguments, named):
+    with pytest.raises(SystemExit) as exit_:
+        run(*[each.format(bag=archive / 'one', empty=tmp_path) for each in arguments])
+    assert exit_.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+def test_it_needs_no_ros_and_says_what_to_install_where_the_library_is_missing(
+        archive, tmp_path):
+    for name in ('rclpy', 'std_msgs', 'audio_common_msgs', 'builtin_interfaces'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / '__init__.py').write_text('raise ImportError("there is no ROS here")')
+    command = [sys.executable, '-m', 'parakeet_ros', 'bag', 'transcribe', '--model', 'builtin',
+               str(archive / 'one')]
+    environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}{ROOT}'}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path,
+                            check=False)
+    assert words(result.stdout) == TEXTS, result.stderr
+    (tmp_path / 'rosbags').mkdir()
+    (tmp_path / 'rosbags' / '__init__.py').write_text('raise ImportError("no rosbags")')
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path,
+                            check=False)
+    assert result.returncode == 1 and 'pip install rosbags' in result.stderr
+    assert 'Traceback' not in result.stderr
