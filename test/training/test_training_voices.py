@@ -1,0 +1,102 @@
+"""Voices speak at one level and rate, only those that may be trained on, and fail clearly."""
+from collections.abc import Iterator
+import itertools
+from pathlib import Path
+import random
+
+import numpy as np
+from parakeet_ros.training.corpus import Corpus
+from parakeet_ros.training.synthesis import speak_all, synthesise, training_voices
+from parakeet_ros.training.texts import Text
+from parakeet_ros.training.voices import ENGINES, open_engines, Speech, VoiceError, WITHHELD_VOICES
+import pytest
+
+
+class Tones:
+    """A tenth of a second of tone per letter; of some texts it can say nothing."""
+
+    name = 'flite'  # some of whose voices are withheld
+    licence = 'CC0-1.0'
+    voices = ['rms', 'slt']
+
+    def say(self, text: str, voice: str, rng: random.Random | None = None) -> Speech:
+        if 'silence' in text:
+            return Speech(np.zeros(800, np.float32), 8000)
+        time_s = np.arange(800 * len(text)) / 8000
+        return Speech(np.sin(2 * np.pi * 440 * time_s).astype(np.float32), 8000)
+
+
+def numbered() -> Iterator[Text]:
+    return (Text(f'number {number}', 'command') for number in itertools.count())
+
+
+def test_speech_is_brought_to_one_rate_and_level_and_cut_to_what_is_said() -> None:
+    tone = np.sin(np.arange(22_050) / 10)
+    sound = np.concatenate([np.zeros(22_050), 0.01 * tone, np.zeros(22_050)])
+    waveform = Speech(sound.astype(np.float32), 22_050).prepared()
+    assert waveform.dtype == np.float32
+    assert len(waveform) / 16_000 == pytest.approx(1.16, abs=0.01)  # 80 ms at either end
+    assert np.abs(waveform).max() == pytest.approx(0.5, rel=1e-3)
+    assert np.abs(waveform[:1200]).max() < 0.01 and np.abs(waveform[-1200:]).max() < 0.01
+
+
+def test_speech_without_margins_gets_them() -> None:
+    waveform = Speech(np.ones(1600, np.float32), 16_000).prepared()
+    assert not waveform[:1280].any() and not waveform[-1279:].any()
+    assert np.count_nonzero(waveform) == 1600
+
+
+@pytest.mark.parametrize('sound', [np.zeros(100), np.full(100, np.nan), np.zeros(0)])
+def test_a_synthesiser_that_gives_nothing_has_failed(sound: np.ndarray) -> None:
+    with pytest.raises(VoiceError, match='silence'):
+        Speech(sound.astype(np.float32), 16_000).prepared()
+
+
+def test_a_corpus_for_training_ends_in_time_and_has_no_withheld_voice(tmp_path: Path) -> None:
+    synthesise(tmp_path / 'a', Tones(), numbered(), random.Random(0), audio_s=20)
+    corpus = Corpus(tmp_path / 'a')
+    assert {clip.voice for clip in corpus.clips} == {'flite:rms'}
+    assert 20 <= sum(clip.duration_s for clip in corpus.clips) < 22
+    synthesise(tmp_path / 'b', Tones(), numbered(), random.Random(0), audio_s=1e9, limit_s=0)
+    assert len(Corpus(tmp_path / 'b')) == 0
+
+
+def test_a_text_that_cannot_be_said_is_left_out_and_many_in_a_row_are_an_error(
+        tmp_path: Path) -> None:
+    texts = [Text('silence', 'word'), Text('something', 'word')]
+    synthesise(tmp_path / 'some', Tones(), texts, random.Random(0), audio_s=60)
+    assert [clip.text for clip in Corpus(tmp_path / 'some').clips] == ['something']
+    with pytest.raises(VoiceError, match='silence'):
+        synthesise(tmp_path / 'none', Tones(), itertools.repeat(Text('silence', 'word')),
+                   random.Random(0), audio_s=60)
+
+
+def test_sets_for_measuring_have_every_text_by_the_voice_asked_for(tmp_path: Path) -> None:
+    speak_all(tmp_path / 'set', Tones(), 'slt', itertools.islice(numbered(), 3), 'test')
+    clips = Corpus(tmp_path / 'set').clips
+    assert [(clip.text, clip.voice, clip.split) for clip in clips] == [
+        (f'number {number}', 'flite:slt', 'test') for number in range(3)]
+
+
+def test_an_engine_that_is_not_there_says_what_to_install(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('PATH', '')
+    with pytest.raises(VoiceError, match='apt install flite'):
+        open_engines(['flite'])
+    with pytest.raises(VoiceError, match="no voice engine 'polly'; there are espeak, flite"):
+        open_engines(['polly'])
+
+
+@pytest.mark.parametrize('name', sorted(ENGINES))
+def test_every_engine_of_this_machine_speaks(name: str) -> None:
+    try:
+        engine, = open_engines([name])
+    except VoiceError as error:
+        pytest.skip(str(error))
+    voices = training_voices(engine)
+    assert voices and not {f'{name}:{voice}' for voice in voices} & WITHHELD_VOICES
+    neutral = engine.say('turn left', voices[0]).prepared()
+    assert 0.3 < len(neutral) / 16_000 < 3
+    again, other = (engine.say('turn left', voices[-1], random.Random(seed)).prepared()
+                    for seed in (1, 2))
+    assert len(again) != len(other) or not np.array_equal(again, other)
