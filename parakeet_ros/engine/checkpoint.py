@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from .config import ModelConfig, parse_config
-from .nemo_archive import NemoArchive, open_archive
+from .nemo_archive import open_archive
 from .nemo_weights import NemoWeights
 from .safe_yaml import parse_yaml
 
@@ -53,34 +53,24 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raw = parse_yaml(archive.read_small(CONFIG_FILE, _CONFIG_LIMIT_BYTES), origin)
         config = parse_config(raw, origin)
         tokenizer_model = archive.read_small(config.tokenizer_file, _TOKENIZER_LIMIT_BYTES)
-        weights = _weights(archive, path)
+        weights = NemoWeights(archive.region(WEIGHTS_FILE), f'{path}: {WEIGHTS_FILE}')
         weights.verify()
         return Checkpoint(
             path, config, raw, tokenizer_model, weights.tensors(), weights.region.release)
 
 
-def read_nemo_state(path: Path) -> dict[str, Tensor]:
-    """
-    Return the tensors of a ``.nemo`` file without comparing their checksums.
-
-    :raises CheckpointError: as ``read_checkpoint``.
-    """
-    with open_archive(path) as archive:
-        return _weights(archive, path).tensors()
-
-
-def nemo_fingerprint(path: Path) -> bytes:
+def nemo_fingerprint(path: Path) -> bytes | None:
     """
     Return what tells the content of a ``.nemo`` file from any other, without reading the weights.
 
-    It rests on the checksums in the file, so it is that of sound content.
+    It rests on the checksums in the file, so it is that of sound content.  A gzipped one would
+    have to be unpacked: it has none.
 
     :raises CheckpointError: as ``read_checkpoint``.
     """
     with open_archive(path) as archive:
+        if not archive.is_plain:
+            return None
+        weights = NemoWeights(archive.region(WEIGHTS_FILE), f'{path}: {WEIGHTS_FILE}')
         return hashlib.sha256(
-            archive.digest(without=WEIGHTS_FILE) + _weights(archive, path).digest()).digest()
-
-
-def _weights(archive: NemoArchive, path: Path) -> NemoWeights:
-    return NemoWeights(archive.region(WEIGHTS_FILE), f'{path}: {WEIGHTS_FILE}')
+            archive.digest(without=WEIGHTS_FILE) + weights.digest()).digest()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from pathlib import Path
 import time
 
-from .checkpoint import Checkpoint, read_checkpoint
+import torch
+
+from .checkpoint import Checkpoint, nemo_fingerprint, read_checkpoint
+from .config import parse_config
 from .device import resolve_device, resolve_dtype
 from .errors import CheckpointError
 from .hub import fetch, is_hub_id
-from .model import build_model
+from .model import convert_model, Model, restore_model
 from .tokenizer import Tokenizer
 from .transcriber import Transcriber
-from .transformers_folder import read_transformers_folder
+from .transformers_folder import folder_fingerprint, read_transformers_folder
+from .weight_cache import code_digest, Prepared, WeightCache, WORTH_BYTES
 
 BUILTIN_MODEL = Path(__file__).parent.parent / 'models' / 'commands-v0.nemo'
 
@@ -44,11 +49,9 @@ def load_model(
     started = time.perf_counter()
     target = resolve_device(device)
     number_format = resolve_dtype(dtype, target)
-    checkpoint = read_model(source)
-    tokenizer = Tokenizer(
-        checkpoint.tokenizer_model, checkpoint.config.vocab_size, str(checkpoint.path)
-    )
-    model = build_model(checkpoint, target, number_format, head)
+    path = _find(os.fspath(source))
+    model, tokenizer_model = _load(path, target, number_format, head)
+    tokenizer = Tokenizer(tokenizer_model, model.config.vocab_size, str(path))
     transcriber = Transcriber(model, tokenizer, name=os.fspath(source))
     _logger.info(
         'loaded %s: %.2f M parameters on %s, encoder in %s, in %.2f s',
@@ -65,7 +68,62 @@ def read_model(source: str | os.PathLike[str]) -> Checkpoint:
 
     :raises CheckpointError: as there.
     """
-    path = _find(os.fspath(source))
+    return _read(_find(os.fspath(source)))
+
+
+def _load(
+    path: Path, device: torch.device, dtype: torch.dtype, head: str
+) -> tuple[Model, bytes]:
+    """Return the model and its tokenizer, from the cache of converted weights where it can."""
+    cache = WeightCache.from_environment()
+    key = cache_key(path, device, dtype, head) if cache else None
+    if cache and key:
+        prepared = cache.read(key)
+        if prepared:
+            try:
+                model = restore_model(
+                    parse_config(prepared.config, str(path)), prepared.state, device, dtype, head)
+                _logger.info('took converted weights from %s', cache.folder)
+                return model.finish(device, prepared.release), prepared.tokenizer_model
+            except ValueError as error:
+                _logger.warning('converted weights do not fit, converting again: %s', error)
+                cache.remove(key)
+    checkpoint = _read(path)
+    model = convert_model(checkpoint, device, dtype, head)
+    if cache and key and key == cache_key(path, device, dtype, head):  # else the file has changed
+        prepared = Prepared(checkpoint.raw_config, checkpoint.tokenizer_model, model.state_dict())
+        cache.write(key, prepared, f'{path.name}, {str(dtype).removeprefix("torch.")}')
+    return model.finish(device, checkpoint.release), checkpoint.tokenizer_model
+
+
+def cache_key(path: Path, device: torch.device, dtype: torch.dtype, head: str) -> str | None:
+    """
+    Return what names the converted weights of a model, None if they are not worth keeping.
+
+    It changes with the content of the model, the way of running it, and the code that converts.
+
+    :raises CheckpointError: the model cannot be read.
+    """
+    try:
+        fingerprint = _fingerprint(path)
+    except OSError:  # a folder that will be refused
+        return None
+    if fingerprint is None:
+        return None
+    mode = f'{device.type} {dtype} {head} torch {torch.__version__}'
+    return hashlib.sha256(fingerprint + code_digest() + mode.encode()).hexdigest()[:32]
+
+
+def _fingerprint(path: Path) -> bytes | None:
+    if path.is_dir():
+        size = sum(file.stat().st_size for file in path.glob('*.safetensors'))
+        return folder_fingerprint(path) if size >= WORTH_BYTES else None
+    if not path.is_file() or path.stat().st_size < WORTH_BYTES:
+        return None
+    return nemo_fingerprint(path)
+
+
+def _read(path: Path) -> Checkpoint:
     return read_transformers_folder(path) if path.is_dir() else read_checkpoint(path)
 
 

@@ -21,7 +21,7 @@ class Region:
     back.  Whoever changes such bytes changes its own copy.
     """
 
-    buffer: mmap.mmap | bytearray
+    buffer: mmap.mmap | bytearray | memoryview
     start: int
     size: int
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn, Tensor
 
@@ -54,6 +56,35 @@ class Model(nn.Module):
             self._encoder_graphs = EncoderGraphs(self.encoder, self.graphs)
         return self._encoder_graphs(features, n_frames)
 
+    def convert(
+        self, device: torch.device, dtype: torch.dtype, release: Callable[[], None] = lambda: None
+    ) -> None:
+        """
+        Bring the weights into the number formats and the layout that they run in.
+
+        Works without weights, too, on the meta device, and gives the same names, shapes and
+        dtypes there: ``restore_model`` relies on it.  All weights stay plain parameters and
+        buffers, so that they can be kept in a file.
+
+        :param device: where they will run; they stay where they are.
+        :param dtype: the encoder's.
+        :param release: called now and then; it makes room, as weights that have been converted
+            are not looked at again.
+        """
+        self.encoder.set_dtype(dtype)
+        if isinstance(self.head, Transducer):
+            self.head.to(transducer_dtype(dtype, device))
+        release()
+
+    def finish(
+        self, device: torch.device, release: Callable[[], None] = lambda: None
+    ) -> Model:
+        """Move converted networks to their device, ready for inference, and return them."""
+        model = self.eval().requires_grad_(False).to(device)
+        if device.type != 'cpu':
+            release()
+        return model
+
     def decode(
         self, encoded: Tensor, lengths: Tensor, options: DecodingOptions = DEFAULT_OPTIONS
     ) -> list[Hypothesis]:
@@ -94,14 +125,43 @@ def build_model(
     :raises CheckpointError: weights and configuration do not fit together, or the model has
         another head.
     """
+    return convert_model(checkpoint, device, dtype, head).finish(device)
+
+
+def convert_model(
+    checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, head: str = 'auto'
+) -> Model:
+    """
+    Make the networks on the CPU, converted but not finished; arguments as ``build_model``.
+
+    Its ``state_dict`` is what ``restore_model`` takes.
+    """
     head = _choose_head(checkpoint, head)
     with torch.device('meta'):  # no memory and no random numbers: the weights come next
         model = Model(checkpoint.config, head)
     load_weights(model, checkpoint.state, model.head.config, str(checkpoint.path))
-    model.encoder.set_dtype(dtype)
-    if isinstance(model.head, Transducer):
-        model.head.to(transducer_dtype(dtype, device))
-    return model.eval().requires_grad_(False).to(device)
+    model.convert(device, dtype, checkpoint.release)
+    return model
+
+
+def restore_model(
+    config: ModelConfig, state: dict[str, Tensor], device: torch.device, dtype: torch.dtype,
+    head: str = 'auto',
+) -> Model:
+    """
+    Make the networks of converted weights, as ``convert_model`` left them for this device.
+
+    :raises ValueError: the weights are not those of such networks.
+    """
+    head = next(iter(config.heads)) if head == 'auto' else head
+    with torch.device('meta'):
+        model = Model(config, head)
+        model.convert(device, dtype)
+    wanted = {name: (each.shape, each.dtype) for name, each in model.state_dict().items()}
+    if wanted != {name: (each.shape, each.dtype) for name, each in state.items()}:
+        raise ValueError('the converted weights are of other networks')
+    model.load_state_dict(state, strict=True, assign=True)
+    return model
 
 
 def _choose_head(checkpoint: Checkpoint, name: str) -> str:

@@ -53,6 +53,11 @@ class NemoArchive:
                 raise CheckpointError(f'{path}: two members are called {name}; {REMEDY}')
             self._members[name] = member
 
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether members can be read without unpacking all of the file before them."""
+        return isinstance(self._tar.fileobj, io.BufferedReader)
+
     def read_small(self, name: str, limit_bytes: int) -> bytes:
         """Return the whole content of a member that has to be small."""
         size = self._member(name).size
@@ -64,7 +69,7 @@ class NemoArchive:
     def region(self, name: str) -> Region:
         """Return a member's bytes: of a plain tar in place, of a gzipped one unpacked."""
         member = self._member(name)
-        if isinstance(self._tar.fileobj, io.BufferedReader):
+        if self.is_plain:
             return Region.of_file(self._path).part(member.offset_data, member.size)
         return Region(bytearray(self._whole(name)), 0, member.size)
 

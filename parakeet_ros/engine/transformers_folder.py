@@ -10,6 +10,7 @@ has no checksums: a flipped bit of a weight cannot be noticed, as it is in a ``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -20,7 +21,7 @@ from safetensors import safe_open, SafetensorError
 from torch import Tensor
 
 from .checkpoint import Checkpoint
-from .config import FeaturesConfig, ModelConfig, parse_config
+from .config import FeaturesConfig, parse_config
 from .errors import CheckpointError
 from .mel_filters import hann_window, slaney_filters
 from .tokenizer_json import sentencepiece_model
@@ -69,16 +70,22 @@ def read_transformers_folder(path: str | os.PathLike[str]) -> Checkpoint:
     config = parse_config(raw, origin)
     tokenizer = _read_json(path / TOKENIZER_FILE)
     model = sentencepiece_model(tokenizer, config.vocab_size, f'{path}: {TOKENIZER_FILE}')
-    return Checkpoint(path, config, raw, model, read_folder_state(path, config))
+    state = {**_front_end(config.features), **_read_state(path)}
+    return Checkpoint(path, config, raw, model, state)
 
 
-def read_folder_state(path: Path, config: ModelConfig) -> dict[str, Tensor]:
+def folder_fingerprint(path: Path) -> bytes:
     """
-    Return the tensors under NeMo's names, mapped into memory, with those that are not stored.
+    Return what changes with every change of a file in the folder, without reading the weights.
 
-    :raises CheckpointError: as ``read_transformers_folder``.
+    The files have no checksums, so it is who they are and when they were last written to.
     """
-    return {**_front_end(config.features), **_read_state(path)}
+    digest = hashlib.sha256()
+    for file in sorted(path.iterdir()):
+        s = file.stat()
+        digest.update(repr((file.name, s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns,
+                            s.st_ctime_ns)).encode())
+    return digest.digest()
 
 
 def is_model_folder(path: Path) -> bool:

@@ -1,0 +1,385 @@
+"""The cache of converted weights saves time and never changes a model or breaks its loading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+import logging
+import os
+from pathlib import Path
+import resource
+import shutil
+import threading
+import time
+
+from archives import pack, read_members, read_zip, SOURCE, write_zip
+from engine_oracle import DATA, ORACLE
+from parakeet_ros.engine import CheckpointError, load_model, loading, Transcriber, weight_cache
+from parakeet_ros.engine.checkpoint import CONFIG_FILE, WEIGHTS_FILE
+from parakeet_ros.engine.weight_cache import Prepared, SIZE_VARIABLE, WeightCache
+import pytest
+import torch
+
+FOLDER = DATA / 'transformers' / 'tdt'
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightCache:
+    """Turn on a cache of its own for models of any size."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'home'))
+    monkeypatch.delenv(SIZE_VARIABLE, raising=False)
+    monkeypatch.setattr(loading, 'WORTH_BYTES', 0)
+    weight_cache._warn_once.cache_clear()
+    found = WeightCache.from_environment()
+    assert found is not None
+    assert found.folder == tmp_path / 'home' / 'parakeet_ros'
+    return found
+
+
+@pytest.fixture()
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return the list of model files that are read and converted, as it grows."""
+    paths: list[Path] = []
+    read = loading._read
+
+    def noting(path: Path):
+        paths.append(path)
+        return read(path)
+    monkeypatch.setattr(loading, '_read', noting)
+    return paths
+
+
+@pytest.fixture()
+def model(tmp_path: Path) -> Path:
+    """Return a model file of its own."""
+    return Path(shutil.copy(SOURCE, tmp_path / 'model.nemo'))
+
+
+def entries(cache: WeightCache) -> list[Path]:
+    """Return all files in the cache."""
+    return sorted(cache.folder.iterdir()) if cache.folder.exists() else []
+
+
+def only_entry(cache: WeightCache) -> Path:
+    """Return the one file in the cache."""
+    [path] = entries(cache)
+    return path
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    """Replace a file, as whoever damages a mapped one would kill the test."""
+    path.unlink()
+    path.write_bytes(content)
+
+
+def assert_same(found: Transcriber, wanted: Transcriber) -> None:
+    """Compare weights, layout and answers."""
+    states = found.model.state_dict(), wanted.model.state_dict()
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(each, states[1][name]) and each.dtype == states[1][name].dtype
+               for name, each in states[0].items())
+    assert found.config == wanted.config
+    assert found.tokenizer.pieces == wanted.tokenizer.pieces
+    waveform = torch.randn(16_000, generator=torch.Generator().manual_seed(0))
+    answers = [each.transcribe(waveform, each.sample_rate) for each in (found, wanted)]
+    assert answers[0].tokens == answers[1].tokens
+
+
+# --- a hit ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'float16', 'bfloat16'])
+@pytest.mark.parametrize(('source', 'head'), [
+    (SOURCE, 'auto'), (ORACLE / 'hybrid.nemo', 'ctc'), (ORACLE / 'hybrid.nemo', 'transducer'),
+    (ORACLE / 'rnnt.nemo', 'auto'), (FOLDER, 'auto')])
+def test_the_second_load_gives_the_same_without_reading(reads, source, head, dtype):
+    first = load_model(source, device='cpu', dtype=dtype, head=head)
+    assert reads == [source]
+    second = load_model(source, device='cpu', dtype=dtype, head=head)
+    assert reads == [source]
+    assert_same(second, first)
+
+
+def test_a_copy_elsewhere_is_the_same_model(reads, model, tmp_path):
+    load_model(model, device='cpu')
+    load_model(shutil.copy(model, tmp_path / 'other.nemo'), device='cpu')
+    assert reads == [model]
+
+
+def test_a_model_in_use_survives_the_deletion_of_the_cache(model, cache):
+    load_model(model, device='cpu')
+    cached = load_model(model, device='cpu')
+    cache.clear()
+    shutil.rmtree(cache.folder)
+    assert_same(cached, load_model(model, device='cpu'))
+
+
+# --- another model or mode: another key -------------------------------------------------------
+
+
+def change_weight(members: dict[str, bytes]) -> dict[str, bytes]:
+    """Change one bit of a weight, with sound checksums."""
+    records = read_zip(members[WEIGHTS_FILE])
+    name = max(records, key=lambda each: len(records[each]))
+    spoilt = bytearray(records[name])
+    spoilt[len(spoilt) // 2] ^= 1
+    return {**members, WEIGHTS_FILE: write_zip({**records, name: bytes(spoilt)})}
+
+
+def change_config(members: dict[str, bytes]) -> dict[str, bytes]:
+    """Change a setting."""
+    config = members[CONFIG_FILE].replace(b'n_window_stride', b'n_window_stride')
+    return {**members, CONFIG_FILE: config + b'\nnothing: 1\n'}
+
+
+def change_tokenizer(members: dict[str, bytes]) -> dict[str, bytes]:
+    """Change a piece of the tokenizer."""
+    name = next(each for each in members if each.endswith('tokenizer.model'))
+    return {**members, name: members[name].replace(b'<unk>', b'<nnk>')}
+
+
+@pytest.mark.parametrize('change', [change_weight, change_config, change_tokenizer])
+def test_another_content_in_the_same_place_is_another_model(reads, model, change):
+    first = load_model(model, device='cpu')
+    content = pack(model.with_name('new'), change(read_members())).read_bytes()
+    overwrite(model, content)
+    second = load_model(model, device='cpu')
+    assert reads == [model, model]
+    os.environ[SIZE_VARIABLE] = '0'
+    assert_same(second, load_model(model, device='cpu'))
+    states = first.model.state_dict(), second.model.state_dict()
+    assert (change is change_weight) == any(
+        not torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_each_format_and_head_has_an_entry_of_its_own(reads, cache):
+    for dtype, head in (('float32', 'ctc'), ('float32', 'transducer'), ('float16', 'ctc')):
+        load_model(ORACLE / 'hybrid.nemo', device='cpu', dtype=dtype, head=head)
+    assert len(reads) == len(entries(cache)) == 3
+
+
+def test_other_code_does_not_use_the_entry(reads, model, monkeypatch):
+    load_model(model, device='cpu')
+    monkeypatch.setattr(loading, 'code_digest', lambda: b'another version')
+    load_model(model, device='cpu')
+    assert len(reads) == 2
+
+
+def test_a_folder_whose_file_was_written_again_is_another_model(reads, tmp_path):
+    folder = Path(shutil.copytree(FOLDER, tmp_path / 'folder'))
+    load_model(folder, device='cpu')
+    weights = folder / 'model.safetensors'
+    status = weights.stat()
+    shutil.copy(FOLDER / 'model.safetensors', weights.with_suffix('.new'))
+    os.replace(weights.with_suffix('.new'), weights)
+    os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))  # looks like the old one
+    load_model(folder, device='cpu')
+    assert len(reads) == 2
+
+
+def test_a_model_replaced_while_it_was_read_is_not_kept(model, cache, monkeypatch):
+    read = loading._read
+
+    def replacing(path: Path):
+        content = read(path)
+        os.replace(pack(path.with_name('new'), change_weight(read_members())), path)
+        return content
+    monkeypatch.setattr(loading, '_read', replacing)
+    load_model(model, device='cpu')
+    assert not entries(cache)
+
+
+# --- nothing damaged gets in or out -----------------------------------------------------------
+
+
+def test_damaged_weights_are_refused_and_not_kept(model, cache):
+    content = bytearray(model.read_bytes())
+    weights = max(read_zip(read_members()[WEIGHTS_FILE]).values(), key=len)
+    content[content.index(weights) + len(weights) // 2] ^= 1
+    overwrite(model, content)
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match='CRC'):
+            load_model(model, device='cpu')
+    assert not entries(cache)
+
+
+@pytest.mark.parametrize('fraction', [0.0, 0.05, 0.3, 0.6, 0.999])
+@pytest.mark.parametrize('way', ['flip', 'cut', 'zero', 'empty', 'text'])
+def test_a_damaged_entry_is_replaced(reads, model, cache, caplog, way, fraction):
+    wanted = load_model(model, device='cpu')
+    path = only_entry(cache)
+    sound = path.read_bytes()
+    spoilt, start = bytearray(sound), int(fraction * len(sound))
+    if way == 'flip':
+        spoilt[start] ^= 8
+    elif way == 'zero':  # a block that never reached the disk
+        start = next(i for i in range(start, len(sound)) if sound[i])
+        spoilt[start:start + 4096] = bytes(len(spoilt[start:start + 4096]))
+    else:
+        spoilt = {'cut': spoilt[:start], 'empty': b'', 'text': b'text'}[way]
+    overwrite(path, bytes(spoilt))
+    assert_same(load_model(model, device='cpu'), wanted)
+    assert len(reads) == 2
+    assert 'damaged' in caplog.text
+    assert_same(load_model(model, device='cpu'), wanted)
+    assert len(reads) == 2
+
+
+def test_a_sound_entry_under_the_name_of_another_is_replaced(reads, model, cache, caplog):
+    load_model(ORACLE / 'hybrid.nemo', device='cpu')
+    other = only_entry(cache).read_bytes()
+    cache.clear()
+    wanted = load_model(model, device='cpu')
+    overwrite(only_entry(cache), other)
+    assert_same(load_model(model, device='cpu'), wanted)
+    assert len(reads) == 3
+    assert 'of another name' in caplog.text
+
+
+@pytest.mark.parametrize('change', [
+    lambda state: {**state, 'more': torch.zeros(1)},
+    lambda state: dict(list(state.items())[1:]),
+    lambda state: {name: each.half() for name, each in state.items()},
+    lambda state: {name: each[..., None] for name, each in state.items()},
+])
+def test_an_entry_that_does_not_fit_the_networks_is_replaced(reads, model, cache, caplog, change):
+    wanted = load_model(model, device='cpu')
+    key = only_entry(cache).stem
+    prepared = cache.read(key)
+    assert cache.write(key, prepared._replace(state=change(prepared.state)), '')
+    assert_same(load_model(model, device='cpu'), wanted)
+    assert len(reads) == 2
+    assert 'do not fit' in caplog.text
+
+
+# --- no place to keep anything ----------------------------------------------------------------
+
+
+@pytest.fixture()
+def one_warning(model: Path, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """After the test, load a model three times, and expect a single warning."""
+    yield
+    caplog.clear()
+    for _ in range(3):
+        assert load_model(model, device='cpu').n_parameters
+    warnings = [each.message for each in caplog.records if each.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert SIZE_VARIABLE in warnings[0]
+
+
+@pytest.mark.usefixtures('one_warning')
+def test_a_folder_that_cannot_be_made_only_costs_time(tmp_path, monkeypatch):
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+
+
+@pytest.mark.usefixtures('one_warning')
+def test_a_disk_that_is_nearly_full_is_left_alone(cache, monkeypatch):
+    usage = shutil.disk_usage(cache.folder.parents[1])
+    monkeypatch.setattr(shutil, 'disk_usage', lambda _: usage._replace(free=usage.total // 100))
+
+
+@pytest.mark.usefixtures('one_warning')
+def test_a_limit_below_the_size_of_the_model_keeps_nothing(monkeypatch):
+    monkeypatch.setenv(SIZE_VARIABLE, '1e-6')
+
+
+def test_a_write_that_fails_half_way_leaves_nothing_behind(model, cache, caplog):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        load_model(model, device='cpu')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert 'not kept' in caplog.text
+    assert not entries(cache)
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch, model):
+    def nobody() -> Path:
+        raise RuntimeError('no home')
+    monkeypatch.setenv('XDG_CACHE_HOME', 'relative/folders/do/not/count')
+    assert WeightCache.from_environment().folder == Path.home() / '.cache' / 'parakeet_ros'
+    monkeypatch.setattr(Path, 'home', nobody)
+    assert WeightCache.from_environment() is None
+    assert load_model(model, device='cpu').n_parameters
+
+
+# --- how much, and for whom -------------------------------------------------------------------
+
+
+def test_the_switch_turns_it_off(model, cache, reads, monkeypatch):
+    monkeypatch.setenv(SIZE_VARIABLE, '0')
+    for _ in range(2):
+        load_model(model, device='cpu')
+    assert len(reads) == 2
+    assert not entries(cache)
+
+
+def test_a_limit_that_is_no_number_is_refused(model, monkeypatch):
+    monkeypatch.setenv(SIZE_VARIABLE, 'much')
+    with pytest.raises(ValueError, match=f"{SIZE_VARIABLE} is 'much'; give"):
+        load_model(model, device='cpu')
+
+
+def test_small_and_gzipped_models_are_not_kept(tmp_path, cache, monkeypatch):
+    load_model(pack(tmp_path / 'm.nemo', read_members(), 'w:gz'), device='cpu')
+    monkeypatch.undo()
+    monkeypatch.setenv('XDG_CACHE_HOME', str(cache.folder.parent))
+    load_model('builtin', device='cpu')
+    assert not entries(cache)
+
+
+def test_what_was_unused_for_longest_goes_first(cache):
+    state = {'x': torch.arange(100.0)}
+    cache.write('a', Prepared({}, b'x', state), '')
+    small = WeightCache(cache.folder, 3.2 * cache.size_bytes())
+    for age_s, key in ((300, 'a'), (200, 'b'), (100, 'c')):
+        assert small.write(key, Prepared({}, b'x', state), f'model {key}')
+        when = time.time() - age_s
+        os.utime(cache.folder / f'{key}.safetensors', (when, when))
+    assert small.read('a') is not None  # and is the most recently used
+    (cache.folder / 'notes.txt').write_text('not ours')
+    assert small.write('d', Prepared({}, b'x', state), 'model d')
+    kept = [entry.description for entry in small.entries()]
+    assert sorted(kept) == ['model a', 'model c', 'model d']
+    assert small.size_bytes() <= small.limit_bytes
+    small.clear()
+    assert [path.name for path in entries(cache)] == ['notes.txt']
+
+
+def test_files_of_writers_that_died_are_removed(cache):
+    cache.folder.mkdir(parents=True)
+    old, new = (cache.folder / f'{name}.unfinished' for name in ('old', 'new'))
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+    cache.write('x', Prepared({}, b'x', {}), '')
+    assert not old.exists()
+    assert new.exists()  # its writer may live
+
+
+def test_a_configuration_that_json_would_change_is_not_kept(cache):
+    assert not cache.write('x', Prepared({'a': {1: 2}}, b'x', {}), '')
+    assert not cache.write('x', Prepared({'a': {1, 2}}, b'x', {}), '')
+    assert cache.write('x', Prepared({'a': [1, 2.5, None, 'ä']}, b'x', {}), '')
+
+
+def test_readers_writers_and_deleters_do_not_disturb_each_other(model, cache):
+    wanted = load_model(model, device='cpu')
+    done = threading.Event()
+
+    def delete() -> None:
+        while not done.wait(0.003):
+            cache.clear()
+    deleter = threading.Thread(target=delete)
+    deleter.start()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _: load_model(model, device='cpu'), range(24)))
+    finally:
+        done.set()
+        deleter.join()
+    for each in found:
+        assert_same(each, wanted)
+    assert not [path for path in entries(cache) if path.suffix == '.unfinished']
