@@ -15,6 +15,7 @@ setup(
         (share, ['package.xml']),
         (f'{share}/launch', glob('launch/*.launch.py')),
         (f'{share}/config', glob('config/*.yaml')),
+        (f'{share}/grammars', sorted(glob('training/grammars/*.yaml'))),
         # a few clips, so that the demo runs from an installed package too
         (f'{share}/demo', [
             'test/data/heldout/manifest.jsonl',

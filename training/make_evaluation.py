@@ -23,7 +23,7 @@ from parakeet_ros.training.voices import open_engines
 from parakeet_ros.training.wordnet import general_sentences
 
 HERE = Path(__file__).parent
-SENTENCES = 100  # of each domain and voice
+SENTENCES = {'command': 100, 'sentence': 60}  # of each domain and voice
 WATCHED_SENTENCES = 40  # of each domain; measured again and again while training
 SHORTEST_GENERAL_WORDS = 5
 MAX_WORDS = 12
@@ -53,7 +53,8 @@ def sets() -> Iterator[tuple[str, str, str, list[str], str]]:
         yield (f'dev_{domain}_{WATCHED_VOICE}', domain, 'dev', dev[:WATCHED_SENTENCES],
                WATCHED_VOICE)
         for number, voice in enumerate(TEST_VOICES):
-            texts = test[number * SENTENCES:(number + 1) * SENTENCES]
+            count = SENTENCES[domain]
+            texts = test[number * count:(number + 1) * count]
             yield f'test_{domain}_{voice}', domain, 'test', texts, voice
 
 
