@@ -23,7 +23,8 @@ def keywords(call: ast.Call) -> dict[str | None, ast.expr]:
 
 
 def test_there_are_launch_files() -> None:
-    assert {'asr.launch.py', 'demo.launch.py'} <= {path.values[0].name for path in FILES}
+    assert {'asr.launch.py', 'demo.launch.py', 'record.launch.py'} <= {
+        path.values[0].name for path in FILES}
 
 
 @pytest.mark.parametrize('path', FILES)
