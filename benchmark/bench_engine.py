@@ -1,21 +1,21 @@
 """
 Time and memory of the engine, stage by stage, over clip lengths and batch sizes.
 
-Each case is one call of `transcribe_batch`: waveforms in host memory to transcripts. After one
-warm-up call of the same shape it is repeated, the device drained around each call, and medians
-are reported:
+Each case is one call of `transcribe_batch`: waveforms in host memory to transcripts. After warm-up
+calls of the same shape (three on CUDA: graphs are captured in the second and third) it is repeated,
+the device drained around each call, and medians are reported:
 
-- *features, encoder, decoder*: the engine's own clock around each stage, the device drained at
-  both ends; for the whole batch.
+- *features, encoder, decoder*: the engine's own clock, for the whole batch: marks on the device
+  between the stages, and the decoder's end when the host has its results.
 - *total*: wall time of the call. *CPU*: CPU time of all threads in it, which on a busy machine
   says more than wall time. RTFx: seconds of audio in the batch per second of wall time.
 - *host*: peak resident memory of the process during the case, weights included; the kernel's
   high-water mark, reset before each case (Linux). *device*: peak memory that torch allocated on
   the GPU.
 - *launches, syncs, copies*: of one further call under torch's profiler: kernels and graphs
-  launched, waits of the host for the device, and copies between them. The stage clocks add waits
-  of the whole device, which are not counted as syncs; the JSON line has every call by name. On a
-  CPU *launches* counts top-level torch operations instead.
+  launched, waits of the host for the device, and copies between them; the JSON line has every
+  call by name, and among them one wait for the whole device by the profiler. On a CPU *launches*
+  counts top-level torch operations instead.
 
 Prints a table and, as its last line, one JSON object; `--output` appends that line to a file.
 """
@@ -43,6 +43,7 @@ COLUMNS = {
     'cpu_ms': 'CPU ms', 'rtfx': 'RTFx', 'tokens': 'tokens', 'host_mb': 'host MB',
     'device_mb': 'device MB', 'launches': 'launches', 'syncs': 'syncs', 'copies': 'copies',
     'failure': 'failure'}
+_WARM_UPS = {'cpu': 1, 'cuda': 3}
 _LAUNCHES = ('cudaLaunchKernel', 'cudaLaunchKernelExC', 'cuLaunchKernel', 'cuLaunchKernelEx',
              'cudaGraphLaunch')
 _SYNCS = ('cudaStreamSynchronize', 'cudaEventSynchronize', 'cudaMemcpy')
@@ -55,7 +56,8 @@ def run_case(engine: Transcriber, speech: NDArray[np.float32], clip_s: float, ba
     waveforms = make_batch(speech, clip_s, batch)
     row: dict[str, Any] = {'clip_s': clip_s, 'batch': batch}
     try:
-        engine.transcribe_batch(waveforms)
+        for _ in range(_WARM_UPS[engine.device.type]):
+            engine.transcribe_batch(waveforms)
         _reset_peaks(engine.device)
         row.update(_times(engine, waveforms, repeats), **_peaks(engine.device))
     except torch.OutOfMemoryError:
@@ -129,7 +131,6 @@ def count_calls(engine: Transcriber,
         kinds.append(torch.profiler.ProfilerActivity.CUDA)
     with torch.profiler.profile(activities=kinds) as profiler:
         engine.transcribe_batch(waveforms)
-        _wait(engine.device)
     events = profiler.events() or []
     if not on_gpu:
         return {'launches': sum(event.name.startswith('aten::') and event.cpu_parent is None

@@ -28,7 +28,7 @@ STEPS = 8  # decisions in a round: about 2 s of speech
 _MOST_OPTIONS = 4  # choices of options that buffers are kept for
 _POLL_S = 20e-6
 
-Report = NDArray[np.float64]
+Report = NDArray[np.float32]
 
 
 class TransducerDecoder:

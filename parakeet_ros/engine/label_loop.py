@@ -123,24 +123,25 @@ class LabelLoop:
         Return all that the host wants to know of K decisions.
 
         :param state: after the last of them.
-        :returns: float64 ``[6, K, B]``: label, duration index, whether a token was found, row of
-            ``frames`` after the decision, log-probability, and confidence.
+        :returns: float32 ``[6, K, B]``: label, duration index, whether a token was found, row of
+            ``frames`` after the decision, log-probability, and confidence.  Integers are exact,
+            for they are below 2**24.
         """
         logits = torch.stack([decision.logits for decision in decisions]).float()
         label = torch.stack([decision.label for decision in decisions])
         places = [decision.place for decision in decisions[1:]] + [state.place]
         chosen = logits.gather(2, label.unsqueeze(2)).squeeze(2)
         return torch.stack([
-            label.double(),
-            torch.stack([decision.duration for decision in decisions]).double(),
-            torch.stack([decision.found for decision in decisions]).double(),
-            torch.stack(places).select(2, 0).double(),
-            (chosen - logits.logsumexp(2)).double(),
-            confidence(logits.narrow(2, 0, self.n_labels), self._method).double(),
+            label,
+            torch.stack([decision.duration for decision in decisions]),
+            torch.stack([decision.found for decision in decisions]),
+            torch.stack(places).select(2, 0),
+            chosen - logits.logsumexp(2),
+            confidence(logits.narrow(2, 0, self.n_labels), self._method),
         ])
 
     def read(
-        self, reports: Sequence[NDArray[np.float64]], starts: Sequence[int]
+        self, reports: Sequence[NDArray[np.float32]], starts: Sequence[int]
     ) -> list[Hypothesis]:
         """
         Make hypotheses of successive reports.

@@ -40,7 +40,7 @@ class LstmCell(nn.Module):
 
     def forward(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Return the next hidden and cell state; everything is ``[B, H]``."""
-        if x.is_cuda:  # one launch for all that follows the two products
+        if x.device.type != 'cpu':  # on CUDA one launch for all that follows the two products
             next_hidden, next_cell = torch.lstm_cell(
                 x, (hidden, cell), self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
             return next_hidden, next_cell

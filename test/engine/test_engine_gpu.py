@@ -16,8 +16,9 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device'),
 ]
-# Calls of the CUDA runtime in which the host waits.
-WAITS = ('cudaStreamSynchronize', 'cudaEventSynchronize', 'cudaDeviceSynchronize', 'cudaMemcpy')
+# Calls of the CUDA runtime in which the host waits; the profiler itself ends with one for the
+# whole device.
+WAITS = ('cudaStreamSynchronize', 'cudaEventSynchronize', 'cudaMemcpy')
 CALLS = 3  # eager, captured, replayed
 
 
