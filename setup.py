@@ -9,7 +9,7 @@ setup(
     name=package_name,
     version='0.1.0',
     packages=find_packages(exclude=['test', 'test.*', 'benchmark', 'benchmark.*']),
-    package_data={package_name: ['models/*']},
+    package_data={package_name: ['models/*', 'bags/report/*.[chj]*']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
         (share, ['package.xml']),

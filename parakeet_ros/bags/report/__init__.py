@@ -1,0 +1,1 @@
+"""One HTML file that shows what was heard of a bag; numpy and soundfile, no torch, no ROS."""
