@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from parakeet_ros.cli.main import main
-from parakeet_ros.engine import load_model
+from parakeet_ros.engine import load_model, loading
 import pytest
 
 DATA = Path(__file__).parents[1] / 'data'
@@ -78,3 +78,25 @@ def test_a_reader_that_has_seen_enough_is_no_crash() -> None:
     command = f'{sys.executable} -m parakeet_ros info builtin | true'
     result = subprocess.run(['bash', '-c', command], capture_output=True, text=True, check=False)
     assert result.stderr == ''
+
+
+def test_the_cache_is_listed_and_cleared(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    monkeypatch.setattr(loading, 'WORTH_BYTES', 0)
+    load_model(DATA / 'oracle' / 'tinyb.nemo', device='cpu', dtype='bfloat16')
+    assert main(['cache']) == 0
+    entry, folder = capsys.readouterr().out.splitlines()
+    assert entry.endswith('tinyb.nemo, bfloat16')
+    assert folder.startswith(f'{tmp_path / "parakeet_ros"}: 0.00 of at most 8 GB')
+    assert main(['cache', '--clear']) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert not list((tmp_path / 'parakeet_ros').iterdir())
+
+
+def test_a_cache_that_is_turned_off_says_so(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv('PARAKEET_ROS_CACHE_GB', '0')
+    assert main(['cache']) == 0
+    assert 'none is kept' in capsys.readouterr().out
