@@ -12,8 +12,10 @@ round by round, so that whatever else the machine does meets them alike. Reporte
   gives no ids), else the share of differing tokens or words (edit distance over their number).
 
 *Cold start*: from the start of the process to its first answer, on the shortest clip, after the
-model's files have been read once into the page cache; the median of some starts. *peak*: the most
-resident memory of a process at the end of all rounds, loading included.
+model's files have been read once into the page cache; the median of some starts. This engine keeps
+converted weights; its starts are told apart as *first* (one, which converts and keeps them), those
+after it, and *not kept*, with that turned off. *peak*: the most resident memory of a process,
+mapped files included, at the end of its start or of all rounds.
 
 Peers' answers may differ by design. nano-parakeet follows NeMo before 2.5 (reflect padding, one
 more frame, and a blank of duration 0 that it meets again); transformers knows no limit of tokens
@@ -29,110 +31,26 @@ Prints tables and, as its last line, one JSON object; `--output` appends that li
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-import json
-import os
 from pathlib import Path
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from typing import Any
 
 import numpy as np
 from peer_worker import PEERS
+from peers import OWN, Peer, Worker
 from report import finish, machine, print_table
 from speech import clip, read_speech, SPEECH
 import torch
 
-WORKER = Path(__file__).with_name('peer_worker.py')
-OWN = 'parakeet_ros'
 COLUMNS = {'peer': 'peer', 'clip_s': 'clip s', 'cpu_s': 'CPU s', 'wall_s': 'wall s',
            'ratio': 'of reference', 'answer': 'answer', 'tokens': 'tokens'}
 START_COLUMNS = {'peer': 'peer', 'start_wall_s': 'cold start wall s',
                  'start_cpu_s': 'cold start CPU s', 'start_ratio': 'of reference',
-                 'peak_mb': 'peak MB', 'version': 'version'}
-
-
-@dataclass(frozen=True)
-class Peer:
-    """An engine, the number format asked of it, and where it runs."""
-
-    name: str
-    dtype: str
-    python: str
-
-    @property
-    def label(self) -> str:
-        """Return what it is called in tables."""
-        return self.name if self.dtype == 'auto' else f'{self.name}:{self.dtype}'
-
-    @classmethod
-    def parse(cls, text: str) -> 'Peer':
-        """Read NAME[:DTYPE]=PYTHON."""
-        label, equals, python = text.partition('=')
-        name, _, dtype = label.partition(':')
-        if not equals or name not in PEERS:
-            raise argparse.ArgumentTypeError(
-                f'{text!r}: give NAME[:DTYPE]=PYTHON with NAME one of {", ".join(PEERS)}')
-        return cls(name, dtype or 'auto', python)
-
-
-class Worker:
-    """A peer's process."""
-
-    def __init__(self, peer: Peer, model: str, device: str, threads: int) -> None:
-        self._label = peer.label
-        environment = {**os.environ, 'OMP_NUM_THREADS': str(threads),
-                       'MKL_NUM_THREADS': str(threads), 'HF_HUB_OFFLINE': '1'}
-        if peer.name == OWN:
-            environment['PYTHONPATH'] = os.pathsep.join(filter(None, sys.path[1:]))
-        self._started = time.perf_counter()
-        self._log = tempfile.TemporaryFile('w+', encoding='utf-8')
-        self._process = subprocess.Popen(
-            [peer.python, str(WORKER), peer.name, model, '--device', device,
-             '--dtype', peer.dtype],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=environment,
-            encoding='utf-8', bufsize=1)
-        self.greeting: dict[str, Any] = {}
-
-    def __enter__(self) -> 'Worker':
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._log.close()
-
-    def ask(self, audio: Path) -> dict[str, Any]:
-        """
-        Return the answer for one file.
-
-        :raises RuntimeError: the peer failed; the message ends with what it wrote last.
-        """
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps({'audio': str(audio)}) + '\n')
-        except BrokenPipeError:
-            pass  # the empty answer below tells
-        self.greeting = self.greeting or self._read()
-        return self._read()
-
-    def first_answer(self, audio: Path) -> dict[str, Any]:
-        """Return the answer for one file with the time since the process was started."""
-        answer = self.ask(audio)
-        return {**answer, 'start_wall_s': time.perf_counter() - self._started}
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            self._log.seek(0)
-            last = ' | '.join(self._log.read().strip().splitlines()[-3:])
-            raise RuntimeError(f'{self._label} gave no answer: {last}')
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+                 'start_peak_mb': 'its peak MB', 'peak_mb': 'peak MB', 'version': 'version'}
+# suffix of the label -> gigabytes of converted weights that this engine may keep
+OWN_STARTS = {'': '8', ', not kept': '0'}
 
 
 def time_rounds(workers: dict[str, Worker], clips: dict[float, Path],
@@ -189,26 +107,38 @@ def time_starts(peers: list[Peer], options: argparse.Namespace,
                 audio: Path) -> list[dict[str, Any]]:
     """Start every peer some times, taking turns; one row for each."""
     starts: dict[str, list[dict[str, Any]]] = {}
-    for turn in range(options.starts):
+
+    def start(label: str, peer: Peer, kept_gb: str) -> None:
+        print(f'start {len(starts.get(label, [])) + 1}: {label}', file=sys.stderr)
+        fill_page_cache(model_of(peer, options))
+        with open_worker(peer, options, kept_gb) as worker:
+            answer = worker.first_answer(audio)
+            starts.setdefault(label, []).append({**answer, **worker.greeting})
+
+    for peer in peers if options.starts else ():
+        if peer.name == OWN:
+            start(f'{peer.label}, first', peer, OWN_STARTS[''])
+    for _ in range(options.starts):
         for peer in peers:
-            print(f'start {turn + 1} of {options.starts}: {peer.label}', file=sys.stderr)
-            fill_page_cache(model_of(peer, options))
-            with open_worker(peer, options) as worker:
-                answer = worker.first_answer(audio)
-                starts.setdefault(peer.label, []).append({**answer, **worker.greeting})
+            for suffix, kept_gb in (OWN_STARTS if peer.name == OWN else {'': '0'}).items():
+                start(peer.label + suffix, peer, kept_gb)
+    reference = statistics.median(
+        a['start_wall_s'] for a in starts.get(options.reference, [{'start_wall_s': 1.0}]))
     return [{'peer': label, 'version': given[0]['version'],
              'start_wall_s': statistics.median(a['start_wall_s'] for a in given),
              'start_cpu_s': statistics.median(a['process_cpu_s'] for a in given),
-             'start_ratio': statistics.median(a['start_wall_s'] / b['start_wall_s']
-                                              for a, b in zip(given, starts[options.reference],
-                                                              strict=True)),
+             'start_ratio': statistics.median(a['start_wall_s'] / reference for a in given),
+             'start_peak_mb': max(a['peak_mb'] for a in given),
              'load_s': statistics.median(a['load_s'] for a in given)}
             for label, given in starts.items()]
 
 
-def open_worker(peer: Peer, options: argparse.Namespace) -> Worker:
-    """Start a peer with the model in its own format."""
-    return Worker(peer, model_of(peer, options), options.device, options.threads)
+def open_worker(peer: Peer, options: argparse.Namespace,
+                kept_gb: str = OWN_STARTS['']) -> Worker:
+    """Start a peer with the model in its own format; ours keeps converted weights apart."""
+    variables = {'XDG_CACHE_HOME': options.kept, 'PARAKEET_ROS_CACHE_GB': kept_gb}
+    return Worker(peer, model_of(peer, options), options.device, options.threads,
+                  variables if peer.name == OWN else {})
 
 
 def model_of(peer: Peer, options: argparse.Namespace) -> str:
@@ -275,6 +205,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     speech = read_speech(options.speech)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        options.kept = str(folder)
         clips = {clip_s: folder / f'{clip_s:g}.npy' for clip_s in options.lengths}
         for clip_s, file in clips.items():
             np.save(file, clip(speech, clip_s))
@@ -285,7 +216,8 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         starts = starts or [{'peer': label, 'version': worker.greeting['version']}
                             for label, worker in workers.items()]
     for row in starts:
-        row['peak_mb'] = max(answers[row['peer'], clip_s][-1]['peak_mb'] for clip_s in clips)
+        if row['peer'] in workers:
+            row['peak_mb'] = max(answers[row['peer'], clip_s][-1]['peak_mb'] for clip_s in clips)
     return {'benchmark': 'compare', 'model': Path(options.model).name, 'threads': options.threads,
             'rounds': options.rounds, 'reference': options.reference, 'ratio_of': clock,
             **machine(options.device if torch.cuda.is_available() else 'cpu'),

@@ -28,7 +28,6 @@ def load_parakeet_ros(model: str, device: str, dtype: str) -> Transcribe:
     """Load this project's engine."""
     from parakeet_ros.engine import load_model
     engine = load_model(model, device=device, dtype=dtype)
-    engine.warm_up()
 
     def transcribe(waveform: Any) -> Answer:
         transcript = engine.transcribe(waveform)
