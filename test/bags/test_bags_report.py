@@ -11,11 +11,11 @@ from recorder import audio, Entry, START_NS, write_bag
 from robot_bag import AGAIN, HOSTILE, published, result, silence, string, TEXTS, write_robot_bag
 
 # with these nobody is heard
-NEW_SETTINGS = '''
+NEW_SETTINGS = """
 /**:
   ros__parameters:
     vad: {onset_db: 40.0, floor_min_db: -20.0}
-'''
+"""
 
 
 class Page(HTMLParser):
