@@ -53,6 +53,11 @@ def begin_anew(probe: Probe) -> None:
     probe.results.clear()
 
 
+def until_results(probe: Probe, count: int, what: str) -> None:
+    """Wait until so many results have come."""
+    probe.until(lambda: len(probe.results) == count, what)
+
+
 def lossy_entries() -> list[Any]:
     """Return a recording of three sentences with messages lost, and a pause of 5 s."""
     waveform = np.concatenate([spoken(EASY), spoken(LONG)])
@@ -77,11 +82,11 @@ def test_a_bag_gives_the_same_at_any_speed_from_any_storage_with_its_clock_and_i
         assert probe.set_parameter('use_sim_time', has_clock) == (True, '')
         with Player(probe, bags[storage], has_clock) as player:
             player.play(rate)
-            probe.until(lambda: len(probe.results) == 3, f'results at {rate} x')
+            until_results(probe, 3, f'results at {rate} x')
             assert facts(probe.results) == expected
             if has_clock:  # in a loop, where the stamps go back
                 player.play(rate)
-                probe.until(lambda: len(probe.results) == 6, 'results of the second time')
+                until_results(probe, 6, 'results of the second time')
                 again = [{**each, 'id': each['id'] + 3} for each in expected]
                 assert facts(probe.results) == expected + again
         begin_anew(probe)
@@ -90,7 +95,7 @@ def test_a_bag_gives_the_same_at_any_speed_from_any_storage_with_its_clock_and_i
         assert {each['text'] for each in expected[1:]} <= {each['text'] for each in rest}
         with Player(probe, bags['sqlite3'], has_clock=True) as player:
             player.play(10, start_s)
-            probe.until(lambda n=len(rest): len(probe.results) == n, f'results from {start_s} s')
+            until_results(probe, len(rest), f'results from {start_s} s')
         assert facts(probe.results) == rest
         begin_anew(probe)
 
@@ -103,7 +108,7 @@ def test_audio_without_stamps_has_the_times_of_the_clock(start_asr, probe, tmp_p
     probe.until_active()
     with Player(probe, path, has_clock=True) as player:
         player.play(4)
-        probe.until(lambda: len(probe.results) == 2, 'both results')
+        until_results(probe, 2, 'both results')
     for live, again in zip(probe.results, expected, strict=True):
         assert (live['id'], live['text']) == (again['id'], again['text'])
         for key in ('start', 'end'):  # the clock ticks in steps, and on another topic
@@ -131,7 +136,7 @@ def test_what_was_heard_live_is_heard_again_in_its_recording(start_asr, probe, t
     microphone.say(np.concatenate([spoken(EASY), silence(0.4), spoken(LONG)]), rate=2)
     microphone.next_ns += 3 * 10**9  # switched off for a while
     microphone.say(spoken(OTHER), rate=2)
-    probe.until(lambda: len(probe.results) == 3, 'three results')
+    until_results(probe, 3, 'three results')
     live = facts(probe.results)
     microphone.close()
     store = typestore()
@@ -146,5 +151,5 @@ def test_what_was_heard_live_is_heard_again_in_its_recording(start_asr, probe, t
     begin_anew(probe)
     with Player(probe, tmp_path / 'bag') as player:
         player.play(5)
-        probe.until(lambda: len(probe.results) == 3, 'the results of the replay')
+        until_results(probe, 3, 'the results of the replay')
     assert facts(probe.results) == live
