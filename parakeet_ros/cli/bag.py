@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from parakeet_ros.cli import bag_report, bag_transcribe
+from parakeet_ros.cli import bag_report, bag_transcribe, bag_tune
 
-_VERBS = (bag_transcribe, bag_report)
+_VERBS = (bag_transcribe, bag_report, bag_tune)
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
