@@ -7,10 +7,12 @@ dropout and the learning rate follow from the number.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 import math
 import os
 from pathlib import Path
+import time
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from .losses import tdt_loss
 from .network import TrainableModel
 
 _MIN_RATE = 0.01  # of the learning rate, at the end
+_SAVE_EVERY_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,19 @@ class Trainer:
         """Return the rate of the next step: warm-up, constant, cosine."""
         options = self.options
         decay_steps = max(1.0, options.decay_share * options.n_steps)
-        done = (self.step - (options.n_steps - decay_steps)) / decay_steps
+        done = (self.step - self._first_falling) / decay_steps
         cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, done))))
         warm = min(1.0, (self.step + 1) / max(1, options.warmup_steps))
         return options.learning_rate * warm * (_MIN_RATE + (1 - _MIN_RATE) * cosine)
+
+    @property
+    def falling(self) -> bool:
+        """Tell whether the learning rate has begun to fall."""
+        return self.step > self._first_falling
+
+    @property
+    def _first_falling(self) -> float:
+        return (1 - self.options.decay_share) * self.options.n_steps
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """
@@ -138,7 +150,7 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write everything that the next steps depend on; the file is never half written."""
         content = {'network': self.network.state_dict(), 'step': self.step,
-                   'optimizer': self._optimizer.state_dict()}
+                   'n_steps': self.options.n_steps, 'optimizer': self._optimizer.state_dict()}
         partial = path.with_name(f'{path.name}.partial')
         torch.save(content, partial)
         os.replace(partial, path)
@@ -149,3 +161,31 @@ class Trainer:
         self.network.load_state_dict(content['network'])
         self._optimizer.load_state_dict(content['optimizer'])
         self.step = content['step']
+        self.options = replace(self.options, n_steps=content['n_steps'])
+
+    def run(
+        self, batches: Callable[[int], Batch], checkpoint: Path, limit_s: float | None = None,
+        report: Callable[[int, dict[str, float]], None] | None = None,
+    ) -> None:
+        """
+        Take all steps that are left, and save now and then and at the end.
+
+        :param batches: gives the batch of a step.
+        :param limit_s: take as many steps as fit into so many seconds; their number is settled
+            when the learning rate begins to fall.
+        :param report: is called after each step with its number and what it returned.
+        """
+        began = saved = time.monotonic()
+        first = self.step
+        while self.step < self.options.n_steps:
+            result = self.train_step(batches(self.step))
+            now = time.monotonic()
+            if limit_s is not None and not self.falling:
+                in_all = int((self.step - first) * limit_s / (now - began))
+                self.options = replace(self.options, n_steps=first + max(in_all, 1))
+            if report is not None:
+                report(self.step, result)
+            if now - saved > _SAVE_EVERY_S:
+                self.save(checkpoint)
+                saved = now
+        self.save(checkpoint)
