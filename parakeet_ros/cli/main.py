@@ -8,12 +8,12 @@ import logging
 import os
 import sys
 
-from parakeet_ros.cli import bag, cache, download, info, transcribe
+from parakeet_ros.cli import bag, cache, download, info, train, transcribe
 
 FAILURE = 1  # a model or a sound file is at fault; argparse exits with 2 on wrong usage
 INTERRUPTED = 130  # as a shell reports SIGINT
 
-_VERBS = (transcribe, bag, info, download, cache)
+_VERBS = (transcribe, bag, info, download, cache, train)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -1,0 +1,190 @@
+"""
+From a grammar to a model that knows its sentences: speak, train, measure.
+
+Everything that is made on the way lies in one folder, so that a job that was broken off goes on
+where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+import logging
+from pathlib import Path
+import random
+
+import numpy as np
+from parakeet_ros.engine import load_model
+from parakeet_ros.engine.device import resolve_device
+from parakeet_ros.engine.loading import read_model
+
+from .augment import Augmenter, AugmentOptions
+from .backgrounds import make_backgrounds
+from .corpus import corpora, Corpus, CorpusWriter
+from .data import BatchSource, DataOptions
+from .export import export
+from .grammar import Grammar, load_grammar
+from .loop import LoopOptions, Trainer
+from .measure import measure, Score
+from .splits import split_of
+from .start import read_start, Start
+from .synthesis import synthesise
+from .texts import TextSource
+from .voices import Engine, open_engines, WITHHELD_VOICES
+from .wordnet import general_sentences
+
+_HELD_OUT_CLIPS = 60  # of each engine, at most
+_HELD_OUT_PERCENT = 10  # of a grammar's sentences, where their hashes keep out fewer
+_BACKGROUND_SHARE = 0.08  # of the speech
+_SPEECH_TIME_SHARE = 0.3  # of the time of a job, at most
+_DRAWS = 2000  # to learn how many sentences a grammar has, if they are few
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What ``parakeet-ros train`` was asked for."""
+
+    grammar: Path
+    output: Path
+    source: str = 'builtin'  # the model to start from
+    engines: tuple[str, ...] = ()  # of speech; all that this machine has, where empty
+    minutes: float = 30.0
+    steps: int | None = None  # instead of minutes
+    speech_minutes: float = 60.0  # by each engine
+    general: bool = True  # with sentences of WordNet
+    device: str = 'auto'
+    learning_rate: float = 5e-4
+    batch_s: float = 20.0
+    seed: int = 1
+    augment: AugmentOptions = field(default_factory=AugmentOptions)
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of what is made on the way."""
+        return self.output.with_suffix('.work')
+
+
+@dataclass(frozen=True)
+class Result:
+    """The same held-out clips before and after."""
+
+    before: Score
+    after: Score
+
+
+def run(job: Job, say: Callable[[str], None]) -> Result:
+    """
+    Do a job, or the rest of it.
+
+    :param say: is told what is being done.
+    :raises ValueError: the grammar, the model or the folder is at fault.
+    :raises VoiceError: there are no voices; the message says what to install.
+    """
+    grammar = load_grammar(job.grammar)
+    start = read_start(read_model(job.source).path)
+    _check_letters(grammar, start, job)
+    engines = open_engines(list(job.engines) or None)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    kept = _held_out_sentences(grammar, job.seed)
+    held_out = [_hold_out(job, kept, engine, say) for engine in engines]
+    _speak(job, grammar, frozenset(kept), engines, say)
+    before = measure(load_model(job.source, device=job.device), held_out)
+    say(f'before: WER {before.wer_percent:.1f} % on {before.n_clips} held-out clips')
+    _train(job, start, say)
+    after = measure(load_model(job.output, device=job.device), held_out)
+    say(f'after: WER {after.wer_percent:.1f} %')
+    return Result(before, after)
+
+
+def _check_letters(grammar: Grammar, start: Start, job: Job) -> None:
+    """Refuse a grammar that the model has no letters for."""
+    missing = start.tokenizer.missing_characters(' '.join(grammar.vocabulary()))
+    if missing:
+        raise ValueError(f'{job.grammar}: {job.source} cannot write {" ".join(missing)}; '
+                         'use other letters, or start from another model')
+
+
+def _hold_out(
+    job: Job, sentences: Sequence[str], engine: Engine, say: Callable[[str], None]
+) -> Corpus:
+    """Speak sentences kept out of training, by voices kept out, too, if the engine has any."""
+    folder = job.folder / 'held-out' / engine.name
+    if not folder.exists():
+        say(f'speaking held-out sentences with {engine.name}')
+        rng = random.Random(job.seed)
+        unseen = [voice for voice in engine.voices
+                  if f'{engine.name}:{voice}' in WITHHELD_VOICES]
+        with CorpusWriter(folder) as writer:
+            for text in sentences:
+                voice = rng.choice(unseen or engine.voices)
+                writer.add(engine.say(text, voice).prepared(), text=text, engine=engine.name,
+                           voice=f'{engine.name}:{voice}', licence=engine.licence, split='test',
+                           kind='command')
+    return Corpus(folder)
+
+
+def _held_out_sentences(grammar: Grammar, seed: int) -> list[str]:
+    """Choose sentences to be kept out: by their hashes, and if those are few, by lot."""
+    rng = random.Random(seed)
+    drawn = list(dict.fromkeys(grammar.sample(rng) for _ in range(_DRAWS)))
+    kept = [text for text in drawn if split_of(text) != 'train']
+    enough = min(_HELD_OUT_CLIPS, max(1, len(drawn) * _HELD_OUT_PERCENT // 100))
+    others = [text for text in drawn if split_of(text) == 'train']
+    return [*kept, *others[:max(0, enough - len(kept))]][:_HELD_OUT_CLIPS]
+
+
+def _speak(
+    job: Job, grammar: Grammar, kept: frozenset[str], engines: Sequence[Engine],
+    say: Callable[[str], None],
+) -> None:
+    """Make the corpora that are not there yet."""
+    folder = job.folder / 'corpus'
+    general: list[str] = []
+    if job.general:
+        try:
+            general = general_sentences()
+        except FileNotFoundError as error:
+            _logger.warning('no general sentences, so the model will know the grammar only: %s',
+                            error)
+    limit_s = float('inf')
+    if job.steps is None:
+        limit_s = _SPEECH_TIME_SHARE * 60 * job.minutes / len(engines)
+    for number, engine in enumerate(engines):
+        if not (folder / engine.name).exists():
+            say(f'speaking up to {job.speech_minutes:g} min with {engine.name} '
+                f'({len(engine.voices)} voices)')
+            rng = random.Random(job.seed + number)
+            texts = TextSource(grammar, general, kept).texts(rng)
+            synthesise(folder / engine.name, engine, texts, rng,
+                       audio_s=60 * job.speech_minutes, limit_s=limit_s)
+    if not (folder / 'background').exists():
+        make_backgrounds(
+            folder / 'background', np.random.default_rng(job.seed),
+            audio_s=60 * job.speech_minutes * len(engines) * _BACKGROUND_SHARE)
+
+
+def _train(job: Job, start: Start, say: Callable[[str], None]) -> None:
+    """Train to the end and write the model."""
+    network = start.network().to(resolve_device(job.device))
+    # Without a number of steps it follows from the time that the first ones take.
+    trainer = Trainer(network, LoopOptions(
+        n_steps=job.steps or 10**6, learning_rate=job.learning_rate, seed=job.seed))
+    checkpoint = job.folder / 'last.pt'
+    if checkpoint.exists():
+        trainer.resume(checkpoint)
+    batches = BatchSource(
+        corpora(job.folder / 'corpus'), start.tokenizer,
+        DataOptions(batch_s=job.batch_s, seed=job.seed), Augmenter(job.seed, job.augment))
+    say(f'training on {len(batches)} clips, {batches.duration_s / 60:.0f} min, '
+        f'from step {trainer.step}')
+
+    def report(step: int, losses: dict[str, float]) -> None:
+        if step % 50 == 0:
+            say(f'step {step} of {trainer.options.n_steps}: TDT loss {losses["tdt"]:.2f}, '
+                f'CTC loss {losses["ctc"]:.2f} per token')
+
+    limit_s = None if job.steps else 60 * job.minutes * (1 - _SPEECH_TIME_SHARE)
+    trainer.run(batches.batch, checkpoint, limit_s, report)
+    export(job.output, start, network)

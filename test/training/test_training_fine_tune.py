@@ -1,0 +1,113 @@
+"""One command: from a grammar to a model file that knows its sentences."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from parakeet_ros.cli.main import main
+from parakeet_ros.engine import load_model
+from parakeet_ros.training import voices
+from parakeet_ros.training.architecture import Sizes
+from parakeet_ros.training.augment import AugmentOptions
+from parakeet_ros.training.corpus import corpora, Corpus
+from parakeet_ros.training.export import export
+from parakeet_ros.training.fine_tune import Job, Result, run
+from parakeet_ros.training.start import fresh_start
+from parakeet_ros.training.vocabulary import train_tokenizer
+import pytest
+from tones import Tones
+import torch
+
+GRAMMAR = """
+sentences:
+  - (to | no | so) (e | o) (no | so | to) [e | o]
+  - (so | to) (e | o)
+"""
+# What a whistle of three letters needs no hardening against, in the time of a test.
+GENTLE = AugmentOptions(room_share=0, noise_share=0, band_share=0, long_lead_share=0,
+                        long_trail_share=0, clipped_share=0)
+STEPS = 220
+
+
+@pytest.fixture(scope='module')
+def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+    """Prepare a grammar, a model with random weights, and a voice."""
+    folder = tmp_path_factory.mktemp('toy')
+    (folder / 'grammar.yaml').write_text(GRAMMAR)
+    torch.manual_seed(0)
+    start = fresh_start(
+        Sizes(n_layers=1, d_model=32, n_heads=2, subsampling_channels=8, prediction_size=16,
+              joint_size=32),
+        train_tokenizer(['to no so e o'] * 5, 12))
+    export(folder / 'new.nemo', start, start.network())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(voices.ENGINES, 'tones', Tones)
+        yield Job(folder / 'grammar.yaml', folder / 'toy.nemo', source=str(folder / 'new.nemo'),
+                  engines=('tones',), steps=STEPS, speech_minutes=1.5, general=False,
+                  device='cpu', learning_rate=5e-3, batch_s=6.0, augment=GENTLE)
+
+
+@pytest.fixture(scope='module')
+def result(job: Job) -> Result:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a model of this size gains nothing from more
+    try:
+        return run(job, lambda text: None)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_toy_learns_sentences_that_were_kept_from_it(result: Result) -> None:
+    assert result.before.n_words > 10
+    assert result.before.wer_percent > 90
+    assert result.after.wer_percent < 60
+
+
+def test_held_out_sentences_are_not_in_the_corpus(result: Result, job: Job) -> None:
+    held_out = {clip.text for clip in Corpus(job.folder / 'held-out' / 'tones').clips}
+    trained = {clip.text for corpus in corpora(job.folder / 'corpus') for clip in corpus.clips}
+    assert held_out and trained - {''} and not held_out & trained
+    assert '' in trained  # noise
+
+
+def test_exported_toy_hears_as_measured(result: Result, job: Job) -> None:
+    transcriber = load_model(job.output, device='cpu')
+    corpus = Corpus(job.folder / 'held-out' / 'tones')
+    right = sum(transcriber.transcribe(corpus.waveform(index)).text == clip.text
+                for index, clip in enumerate(corpus.clips))
+    assert right == result.after.n_right
+
+
+def test_a_finished_job_is_not_done_again(result: Result, job: Job) -> None:
+    said: list[str] = []
+    again = run(job, said.append)
+    assert again == result
+    assert not any('speaking' in text for text in said)
+    assert not any(text.startswith('step ') for text in said)
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['--output', 'model.bin'], 'ends in .nemo'),
+    (['--output', 'no/such/folder/x.nemo'], 'no such folder'),
+    (['--minutes', '0'], 'above 0'),
+    (['--steps', '0'], 'at least 1'),
+    (['--grammar', 'missing.yaml'], 'missing.yaml'),
+    (['--voices', 'ghost'], "no voice engine 'ghost'"),
+    (['--from', 'missing.nemo'], 'missing.nemo'),
+])
+def test_command_names_what_is_wrong_with_it(
+    arguments: list[str], message: str, job: Job, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    usual = ['--grammar', str(job.grammar), '--output', str(tmp_path / 'x.nemo'), '--from',
+             job.source]
+    assert main(['train', *usual, *arguments]) == 1
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_letters_that_the_model_cannot_write_are_named(job: Job, tmp_path: Path) -> None:
+    grammar = tmp_path / 'other.yaml'
+    grammar.write_text('sentences: [to the quay]')
+    with pytest.raises(ValueError, match='cannot write q u a y h; use other letters'):
+        run(Job(grammar, tmp_path / 'x.nemo', source=job.source), lambda text: None)
