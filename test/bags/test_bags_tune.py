@@ -11,7 +11,7 @@ from parakeet_ros.bags.settings import read_parameters
 from parakeet_ros.bags.tuning.advice import as_yaml
 from parakeet_ros.bags.tuning.recordings import KnowingEngine, read_labelled_folder
 from parakeet_ros.bags.tuning.references import read_references, Reference, ReferencesError
-from parakeet_ros.bags.tuning.score import Said, score, Score, total, Weights
+from parakeet_ros.bags.tuning.score import Said, Score, score, total, Weights
 from parakeet_ros.bags.tuning.search import neighbours, search, TRIED
 from parakeet_ros.bags.tuning.words import count_errors, WordErrors
 from parakeet_ros.cli.main import main
