@@ -1,8 +1,8 @@
 """
 Time and memory of the engine, stage by stage, over clip lengths and batch sizes.
 
-Each case is one call of `transcribe_batch`: waveforms in host memory to transcripts. After warm-up
-calls of the same shape (three on CUDA: graphs are captured in the second and third) it is repeated,
+Each case is one call of `transcribe_batch`: waveforms in host memory to transcripts. After a
+warm-up call of the same shape, on CUDA three because the second captures graphs, it is repeated,
 the device drained around each call, and medians are reported:
 
 - *features, encoder, decoder*: the engine's own clock, for the whole batch: marks on the device

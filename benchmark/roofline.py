@@ -224,10 +224,10 @@ def count(model: Model, seconds: float, n_steps: int) -> Iterator[Stage]:
     yield encoder.stage
     rounds = make_rounds(model)
     with Counter('decoder, begin', weights) as begin:
-        rounds._begin(encoded, [0], [encoded.shape[1]])
+        rounds.begin(encoded, [0], [encoded.shape[1]])
     yield begin.stage
     with Counter('decoder, rounds', weights) as one_round:
-        rounds._advance()
+        rounds.round.advance()
     yield one_round.stage.times(-(-n_steps // STEPS))
 
 
@@ -245,7 +245,7 @@ def memory_mb(model: Model) -> dict[str, float]:
 
     rounds = make_rounds(model)
     buffers = sum(_n_bytes(tensor) for tensor in
-                  (rounds._frames, *vars(rounds._state).values())) / 1e6
+                  (rounds.round.frames, *vars(rounds.round.state).values())) / 1e6
     encoder = list(count(model, MAX_FRAMES / 100, 1))[1]
     parts = {'encoder weights': of(model.encoder), 'head weights': of(model.head),
              'decoder buffers': buffers, 'encoder, 30.7 s': encoder.peak_bytes / 1e6}

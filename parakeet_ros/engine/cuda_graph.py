@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 import logging
 
 import torch
@@ -105,8 +106,8 @@ class CUDAGraphed:
             return self._function(*arguments)
         self._check(arguments)
         if self._capture is None:
-            inputs = self._inputs
-            self._capture = self._pool.capture(lambda: self._function(*inputs), self._name)
+            self._capture = self._pool.capture(
+                partial(self._function, *self._inputs), self._name)
         if self._capture is None:
             return self._function(*arguments)
         for own, given in zip(self._inputs, arguments, strict=True):

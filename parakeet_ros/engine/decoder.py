@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 import time
 
 import numpy as np
@@ -104,6 +105,27 @@ def _with_rows_to_overrun(loop: LabelLoop, frames: Tensor) -> Tensor:
     return torch.cat((frames, frames.new_zeros(loop.most_ahead, frames.shape[1])))
 
 
+@dataclass(frozen=True)
+class Round:
+    """Some steps as one function without arguments, on storage that stays where it is."""
+
+    loop: LabelLoop
+    frames: Tensor  # [N, J] as ``LabelLoop.search`` takes them
+    end: Tensor  # int64 [B] as well
+    state: LoopState
+
+    def advance(self) -> Tensor:
+        """Take ``STEPS`` steps; return their report."""
+        state, decisions = self.state, []
+        for _ in range(STEPS):
+            state, decision = self.loop.search(self.frames, self.end, state)
+            state = self.loop.predict(state, decision)
+            decisions.append(decision)
+        report = self.loop.report(decisions, state)
+        _assign(self.state, state)
+        return report
+
+
 class RoundLoop:
     """
     Decodes batches of up to some size in rounds, on storage that is kept.
@@ -119,18 +141,19 @@ class RoundLoop:
         :param n_rows: the most utterances, and ``n_frames`` the most encoder frames of all.
         """
         self._loop = loop
-        joint_size = loop.transducer.config.joint_size
-        self._frames = torch.zeros(
-            n_frames + loop.most_ahead, joint_size, dtype=loop.dtype, device=loop.device)
-        self._end = torch.zeros(n_rows, dtype=torch.int64, device=loop.device)
-        self._state = loop.start(self._end.unsqueeze(1).repeat(1, 2))
-        self._round = CUDAGraphed(self._advance, pool, f'decoding of {n_rows} utterance(s)')
+        end = torch.zeros(n_rows, dtype=torch.int64, device=loop.device)
+        self.round = Round(
+            loop, torch.zeros(n_frames + loop.most_ahead, loop.transducer.config.joint_size,
+                              dtype=loop.dtype, device=loop.device),
+            end, loop.start(end.unsqueeze(1).repeat(1, 2)))
+        self._advance = CUDAGraphed(
+            self.round.advance, pool, f'decoding of {n_rows} utterance(s)')
 
     def decode(self, encoded: Tensor, lengths: Sequence[int]) -> list[Hypothesis]:
         """Decode a padded batch ``[B, T, D]`` with its lengths in encoder frames."""
         n, n_frames, _ = encoded.shape
         starts = [row * n_frames for row in range(n)]
-        self._begin(encoded, starts, lengths)
+        self.begin(encoded, starts, lengths)
         end = np.array([start + length for start, length in zip(starts, lengths, strict=True)])
         reports = []
         for report in self._reports():
@@ -139,34 +162,22 @@ class RoundLoop:
                 break
         return self._loop.read(reports, starts)
 
-    def _begin(self, encoded: Tensor, starts: Sequence[int], lengths: Sequence[int]) -> None:
+    def begin(self, encoded: Tensor, starts: Sequence[int], lengths: Sequence[int]) -> None:
         """Put a batch in place; rows that it does not fill have ended."""
-        n_idle = len(self._end) - len(starts)
-        joint = self._loop.transducer.joint
-        projected = joint.encoder(encoded).flatten(0, 1)
-        self._frames.narrow(0, 0, len(projected)).copy_(projected)
+        n_idle = len(self.round.end) - len(starts)
+        projected = self._loop.transducer.joint.encoder(encoded).flatten(0, 1)
+        self.round.frames.narrow(0, 0, len(projected)).copy_(projected)
         places = [[start, 0] for start in starts] + [[0, 0]] * n_idle
         ends = [start + length for start, length in zip(starts, lengths, strict=True)]
         fresh = self._loop.start(to_device(torch.tensor(places), encoded.device))
-        _assign(self._state, fresh)
-        self._end.copy_(to_device(torch.tensor(ends + [0] * n_idle), encoded.device))
-
-    def _advance(self) -> Tensor:
-        """Take the steps of one round; return its report."""
-        state, decisions = self._state, []
-        for _ in range(STEPS):
-            state, decision = self._loop.search(self._frames, self._end, state)
-            state = self._loop.predict(state, decision)
-            decisions.append(decision)
-        report = self._loop.report(decisions, state)
-        _assign(self._state, state)
-        return report
+        _assign(self.round.state, fresh)
+        self.round.end.copy_(to_device(torch.tensor(ends + [0] * n_idle), encoded.device))
 
     def _reports(self) -> Iterator[Report]:
         """Yield the rounds' reports as they arrive, one round being queued ahead."""
         underway: deque[_Arrival] = deque()
         while True:
-            underway.append(_Arrival(self._round()))
+            underway.append(_Arrival(self._advance()))
             if len(underway) > 1:
                 yield underway.popleft().wait()
 

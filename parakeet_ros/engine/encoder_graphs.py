@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor
 from torch.nn import functional
@@ -41,14 +42,16 @@ class EncoderGraphs:
         n_rows, n_padded = batch_bucket(n), frame_bucket(n_frames)
         is_known = (n_rows, n_padded) in self._graphs
         if n_rows * n_padded > MAX_FRAMES or not is_known and self._pool.n_free == 0:
-            return self._encode(features, lengths)
+            return _frames(self._encoder, features, lengths)
         if not is_known:
             self._graphs[n_rows, n_padded] = CUDAGraphed(
-                self._encode, self._pool, f'encoding of {n_rows} x {n_padded} frames')
+                partial(_frames, self._encoder), self._pool,
+                f'encoding of {n_rows} x {n_padded} frames')
         features = functional.pad(features, (0, n_padded - n_frames, 0, 0, 0, n_rows - n))
         lengths = functional.pad(lengths, (0, n_rows - n))
         return self._graphs[n_rows, n_padded](features, lengths).narrow(0, 0, n)
 
-    def _encode(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Leave out the lengths, which the host has worked out already."""
-        return self._encoder(features, lengths)[0]
+
+def _frames(encoder: Encoder, features: Tensor, lengths: Tensor) -> Tensor:
+    """Return the encoder frames; their number the host has worked out already."""
+    return encoder(features, lengths)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn, Tensor
@@ -13,12 +13,13 @@ from .ctc import ctc_decode, CtcHead
 from .cuda_graph import GraphPool
 from .decoder import TransducerDecoder
 from .decoding import DecodingOptions, DEFAULT_OPTIONS, Hypothesis
-from .device import transducer_dtype
-from .encoder import FastConformerEncoder
+from .device import to_device, transducer_dtype
+from .encoder import FastConformerEncoder, n_encoder_frames
 from .encoder_graphs import EncoderGraphs
 from .errors import CheckpointError
 from .features import LogMel
 from .head_config import CtcConfig, HeadConfig
+from .stopwatch import Stopwatch
 from .transducer import Transducer
 from .weights import load_weights
 
@@ -43,6 +44,26 @@ class Model(nn.Module):
     def device(self) -> torch.device:
         """Return the device that the networks are on."""
         return self.features.window.device
+
+    def recognize(
+        self, waveforms: Sequence[Tensor], options: DecodingOptions, stopwatch: Stopwatch
+    ) -> list[Hypothesis]:
+        """
+        Run all stages on a batch, on a GPU without waiting for it before the end.
+
+        :param waveforms: float32 ``[n_samples]`` each, of at least ``MIN_FRAMES`` hops.
+        :param stopwatch: told when each stage ends.
+        """
+        features, n_frames = self.features([to_device(w, self.device) for w in waveforms])
+        stopwatch.lap('features_ms')
+        encoded = self.encode(features, n_frames)
+        stopwatch.lap('encoder_ms')
+        lengths = torch.tensor([
+            n_encoder_frames(self.features.n_frames(len(w)), self.config.encoder)
+            for w in waveforms])
+        hypotheses = self.decode(encoded, lengths, options)
+        stopwatch.lap('decoder_ms')
+        return hypotheses
 
     def encode(self, features: Tensor, n_frames: Tensor) -> Tensor:
         """

@@ -20,9 +20,8 @@ from torch import Tensor
 
 from .alignment import align_tokens, group_words
 from .decoding import DecodingOptions, DEFAULT_OPTIONS, Hypothesis
-from .device import OwnStream, to_device
+from .device import OwnStream
 from .edges import trim_silence
-from .encoder import n_encoder_frames
 from .features import MIN_FRAMES
 from .hotwords import Hotwords
 from .joining import join, move
@@ -259,21 +258,12 @@ class Transcriber:
         self, waveforms: Sequence[Tensor], options: DecodingOptions, stopwatch: Stopwatch
     ) -> list[Hypothesis]:
         """Run the stages on those utterances that are long enough to have features."""
-        model = self.model
         hypotheses = [Hypothesis.empty() for _ in waveforms]
         rows = [i for i, waveform in enumerate(waveforms)
-                if model.features.n_frames(len(waveform)) >= MIN_FRAMES]
+                if self.model.features.n_frames(len(waveform)) >= MIN_FRAMES]
         if not rows:
             return hypotheses
-        features, n_frames = model.features(
-            [to_device(waveforms[i], self.device) for i in rows])
-        stopwatch.lap('features_ms')
-        encoded = model.encode(features, n_frames)
-        stopwatch.lap('encoder_ms')
-        lengths = [n_encoder_frames(model.features.n_frames(len(waveforms[i])),
-                                    self.config.encoder) for i in rows]
-        decoded = model.decode(encoded, torch.tensor(lengths), options)
-        stopwatch.lap('decoder_ms')
+        decoded = self.model.recognize([waveforms[i] for i in rows], options, stopwatch)
         for row, hypothesis in zip(rows, decoded, strict=True):
             hypotheses[row] = hypothesis
         return hypotheses

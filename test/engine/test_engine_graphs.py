@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 from engine_oracle import INPUTS, ORACLE, read_audio
 from graphs_on_cpu import RerunPool
 from hypothesis import given
 from hypothesis import strategies as st
 from parakeet_ros.engine.buckets import batch_bucket, frame_bucket, MAX_FRAMES
 from parakeet_ros.engine.cuda_graph import CUDAGraphed, GraphPool
+from parakeet_ros.engine.decoder import RoundLoop
 from parakeet_ros.engine.encoder import n_encoder_frames
 from parakeet_ros.engine.encoder_graphs import EncoderGraphs
+from parakeet_ros.engine.label_loop import LabelLoop
+from parakeet_ros.engine.model import build_model
 import pytest
 import torch
 
@@ -120,3 +126,22 @@ def test_the_host_counts_encoder_frames_as_the_encoder_does(oracle_models):
     _, counted = model.encoder(torch.zeros(len(lengths), 80, 100), lengths)
     assert counted.tolist() == [
         n_encoder_frames(n, model.config.encoder) for n in lengths.tolist()]
+
+
+@torch.inference_mode()
+def test_graphs_hold_nothing_longer_than_the_model(tiny_checkpoint):
+    pool = RerunPool()
+    model = build_model(tiny_checkpoint, torch.device('cpu'), torch.float32)
+    graphs = EncoderGraphs(model.encoder, pool)
+    rounds = RoundLoop(LabelLoop(model.head, 10, 'max_prob'), 1, 8, pool)
+    for _ in range(2):
+        encoded = graphs(torch.zeros(1, 80, 64), torch.tensor([64]))
+        rounds.decode(encoded, [8])
+    assert len(pool.names) == 2
+    weights = weakref.ref(model.encoder), weakref.ref(model.head)
+    gc.disable()  # a cycle of references would keep them on the GPU until there is a collection
+    try:
+        del model, graphs, rounds, encoded
+        assert [weight() for weight in weights] == [None, None]
+    finally:
+        gc.enable()

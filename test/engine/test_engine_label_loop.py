@@ -85,10 +85,10 @@ def test_rounds_after_the_end_change_nothing():
     transducer = scripted_transducer(3, (0, 1, 2), max_symbols=2, seed=4)
     rounds = round_loop(LabelLoop(transducer, 2, 'max_prob'), n_rows=2, n_frames=20)
     rounds.decode(random_frames(transducer, [6, 2], seed=5), [6, 2])
-    before = [value.clone() for value in vars(rounds._state).values()]
-    report = rounds._advance()
+    before = [value.clone() for value in vars(rounds.round.state).values()]
+    report = rounds.round.advance()
     assert report.shape == (6, STEPS, 2) and not report[2].any()
-    for old, new in zip(before, vars(rounds._state).values(), strict=True):
+    for old, new in zip(before, vars(rounds.round.state).values(), strict=True):
         assert torch.equal(old, new)
 
 
@@ -108,11 +108,11 @@ def queue_a_round(durations, device='cpu', dtype=torch.float32):
     """Take the steps of one round, and return the operators and what they changed in place."""
     transducer = scripted_transducer(3, durations, max_symbols=3, seed=0).to(device, dtype)
     rounds = round_loop(LabelLoop(transducer, 3, 'entropy'), n_rows=2, n_frames=10)
-    storage = [value.data_ptr() for value in vars(rounds._state).values()]
+    storage = [value.data_ptr() for value in vars(rounds.round.state).values()]
     with Recorder() as recorder:
-        report = rounds._advance()
+        report = rounds.round.advance()
     assert report.device.type == device
-    assert [value.data_ptr() for value in vars(rounds._state).values()] == storage
+    assert [value.data_ptr() for value in vars(rounds.round.state).values()] == storage
     return recorder.names
 
 
