@@ -12,7 +12,10 @@ SNIFFED_MESSAGES = 10  # the first ones of a stream are searched for coded audio
 # A chunk and an audio_info may overtake each other by so much; the times at which they were sent
 # tell which was first. A larger difference is that of two clocks.
 IN_FLIGHT_NS = 5_000_000_000
-HELD_BYTES = 1 << 20  # audio kept while audio_info is announced but has not come
+# Audio is kept while audio_info is announced but has not come. Old drivers repeat it every 5 s;
+# a bag that is played from an offset has left it behind, and it never comes.
+HELD_BYTES = 1 << 20
+HELD_NS = 6_000_000_000
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,9 @@ class AudioReader:
         self._held.append(arrival)
         if self._formats.has_info or self.gave_up or not is_info_expected:
             return False
-        self.gave_up = sum(len(each.chunk.data) for each in self._held) >= HELD_BYTES
+        self.gave_up = (
+            arrival.arrival_ns - self._held[0].arrival_ns >= HELD_NS
+            or sum(len(each.chunk.data) for each in self._held) >= HELD_BYTES)
         return not self.gave_up
 
     def release(self) -> Iterator[tuple[Arrival, AudioFormat | AudioFormatError]]:

@@ -12,6 +12,7 @@ import pytest
 from recorder import audio, START_NS, STORAGES, typestore, write_bag
 from rosbags.rosbag2 import CompressionFormat, CompressionMode
 from rosbags.typesys import get_types_from_msg
+import yaml
 
 INTERFACES = Path(__file__).parents[2] / 'interfaces'
 NOISE = np.random.default_rng(3).normal(0, 0.01, 30 * 16_000).astype(np.float32)
@@ -123,6 +124,23 @@ def test_files_whose_metadata_was_never_written_are_read_in_order(tmp_path: Path
     found, losses = samples(tmp_path / 'bag')
     assert found == whole
     assert any('metadata.yaml' in loss for loss in losses)
+
+
+def test_of_a_split_bag_that_lacks_a_file_the_others_are_read(tmp_path: Path) -> None:
+    entries, folder = list(audio(NOISE)), tmp_path / 'bag'
+    for number, part in enumerate((entries[:500], entries[500:])):
+        [file] = storage_files(write_bag(tmp_path / f'bag_{number}', part))
+        folder.mkdir(exist_ok=True)
+        file.rename(folder / file.name)
+    metadata = yaml.safe_load((tmp_path / 'bag_0' / 'metadata.yaml').read_text())
+    metadata['rosbag2_bagfile_information']['relative_file_paths'].append('bag_1.mcap')
+    (folder / 'metadata.yaml').write_text(yaml.safe_dump(metadata))
+    whole, losses = samples(folder)
+    assert (len(whole), losses) == (1500, [])
+    (folder / 'bag_0.mcap').unlink()
+    rest, losses = samples(folder)
+    assert rest == whole[499:]
+    assert any('bag_0.mcap' in loss for loss in losses)
 
 
 def test_what_is_no_bag_is_refused_by_name(tmp_path: Path) -> None:

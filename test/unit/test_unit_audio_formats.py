@@ -5,7 +5,14 @@ from types import SimpleNamespace
 from audio_common_msgs.msg import AudioInfo
 import numpy as np
 from parakeet_ros.audio import AudioFormat, AudioFormatError
-from parakeet_ros.audio_formats import FormatFinder, IN_FLIGHT_NS
+from parakeet_ros.audio_formats import (
+    Arrival,
+    AudioReader,
+    FormatFinder,
+    HELD_BYTES,
+    HELD_NS,
+    IN_FLIGHT_NS,
+)
 from parakeet_ros.audio_messages import Chunk, unpack
 import pytest
 
@@ -82,3 +89,34 @@ def test_samples_of_an_unknown_or_another_type_are_refused(
     with pytest.raises(AudioFormatError) as raised:
         unpack(typed(number, field, [1, 2]))
     assert all(word in str(raised.value) for word in words)
+
+
+@pytest.mark.parametrize(('n_bytes', 'step_ns'), [(HELD_BYTES // 4, 1), (2, HELD_NS // 4)])
+def test_audio_waits_for_an_info_that_is_expected_but_not_for_ever(
+        n_bytes: int, step_ns: int) -> None:
+    reader = AudioReader(FALLBACK)
+    waits = []
+    for number in range(6):
+        chunk = Chunk(memoryview(bytes(n_bytes)), 0, None)
+        waits.append(reader.hold(Arrival(chunk, 0, number, number * step_ns), True))
+        assert reader.gave_up is not waits[-1]
+    assert waits[:3] == [True] * 3 and waits[-1] is False
+    released = list(reader.release())
+    assert [arrival.stamp_ns for arrival, _ in released] == list(range(6))
+    assert {audio_format for _, audio_format in released} == {FALLBACK}
+    assert list(reader.release()) == []
+
+
+def test_audio_that_waited_has_the_format_that_came() -> None:
+    reader = AudioReader(FALLBACK)
+    assert reader.hold(Arrival(CHUNK, 0, 0, 0), True)
+    assert reader.announce(info(48_000), 1)
+    assert not reader.hold(Arrival(CHUNK, 0, 1, 1), True)
+    assert [audio_format.sample_rate for _, audio_format in reader.release()] == [48_000] * 2
+
+
+def test_audio_that_nothing_describes_does_not_wait() -> None:
+    reader = AudioReader(FALLBACK)
+    assert not reader.hold(Arrival(CHUNK, 0, 0, 0), False)
+    [(arrival, audio_format)] = reader.release()
+    assert (arrival.chunk, audio_format, reader.discard()) == (CHUNK, FALLBACK, 0)
