@@ -12,9 +12,11 @@ import argparse
 from collections.abc import Iterator
 import json
 import logging
+import os
 from pathlib import Path
 import random
 
+from parakeet_ros.training.corpus import Corpus
 from parakeet_ros.training.grammar import load_grammar
 from parakeet_ros.training.synthesis import synthesise
 from parakeet_ros.training.texts import TextSource
@@ -57,8 +59,19 @@ def main() -> None:
     source = TextSource(load_grammar(arguments.grammar), general, withheld)
     engine, = open_engines([arguments.engine])
     rng = random.Random(arguments.seed)
+    start_s = processor_s()
     synthesise(arguments.folder, engine, source.texts(rng), rng,
                audio_s=3600 * arguments.hours, limit_s=60 * arguments.minutes)
+    clips = Corpus(arguments.folder).clips
+    audio_s = sum(clip.duration_s for clip in clips)
+    logging.info('%d clips, %.2f h, %.1f s of audio per second of processor time', len(clips),
+                 audio_s / 3600, audio_s / (processor_s() - start_s))
+
+
+def processor_s() -> float:
+    """Return the processor time of this program and of those that it has run."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 if __name__ == '__main__':
