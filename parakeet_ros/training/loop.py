@@ -22,11 +22,12 @@ from torch.nn import functional
 
 from .augment import spec_augment
 from .data import Batch
-from .losses import tdt_loss
+from .losses import flat_start_loss, tdt_loss
 from .network import TrainableModel
 
 _MIN_RATE = 0.01  # of the learning rate, at the end
 _SAVE_EVERY_S = 120.0
+_BLEND_SHARE = 0.4  # of the flat start
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class LoopOptions:
     learning_rate: float = 1.5e-3
     warmup_steps: int = 100
     decay_share: float = 0.5  # of the steps, the last ones: the rate falls as a cosine
-    ctc_only_steps: int = 0  # from random weights a transducer learns nothing at first
+    # From random weights: first labels spread evenly, then CTC, then the transducer.
+    flat_steps: int = 0
+    ctc_only_steps: int = 0
     ctc_share: float = 0.3
     sigma: float = 0.02
     weight_decay: float = 0.01
@@ -94,9 +97,10 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group['lr'] = self.learning_rate()
         ctc, tdt = self._losses(batch)
-        share = 1.0 if self.step < self.options.ctc_only_steps else self.options.ctc_share
+        alone = self.step < max(self.options.flat_steps, self.options.ctc_only_steps)
         self._optimizer.zero_grad()
-        loss = share * ctc if share == 1.0 else share * ctc + (1 - share) * tdt
+        share = self.options.ctc_share
+        loss = ctc if alone else share * ctc + (1 - share) * tdt
         loss.backward()  # type: ignore[no-untyped-call]
         self._average_gradients()
         norm = torch.nn.utils.clip_grad_norm_(
@@ -122,12 +126,21 @@ class Trainer:
         ctc = functional.ctc_loss(
             outputs.ctc.log_softmax(2).transpose(0, 1), labels, outputs.n_frames, n_labels,
             blank=network.head_config.blank_id, reduction='none', zero_infinity=True)
+        if self.step < options.flat_steps:
+            flat = flat_start_loss(outputs.ctc, outputs.n_frames, labels, n_labels)
+            return self._blended(flat.mean(), ctc.sum() * scale), ctc.new_zeros(())
         if self.step < options.ctc_only_steps:
             return ctc.sum() * scale, ctc.new_zeros(())
         tdt = tdt_loss(
             outputs.tokens, outputs.durations, labels, outputs.n_frames, n_labels,
             network.head_config.durations, options.sigma)
         return ctc.sum() * scale, tdt.sum() * scale
+
+    def _blended(self, flat: Tensor, ctc: Tensor) -> Tensor:
+        """Go over from the flat start to CTC in the last of its steps."""
+        start = (1 - _BLEND_SHARE) * self.options.flat_steps
+        share = min(1.0, max(0.0, (self.step - start) / (_BLEND_SHARE * self.options.flat_steps)))
+        return (1 - share) * flat + share * ctc
 
     def _seed(self, purpose: int) -> int:
         """Return a seed of this step and process alone."""

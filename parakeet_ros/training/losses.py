@@ -1,5 +1,5 @@
 """
-Loss of a token-and-duration transducer (TDT, arXiv:2304.06795).
+Losses: token-and-duration transducer (TDT, arXiv:2304.06795), and a flat start for CTC.
 
 The paths through an utterance live on a lattice of nodes ``(t, u)``: ``t`` encoder frames passed,
 ``u`` labels written.  From a node a blank leads to ``(t + d, u)`` with a duration ``d`` of 1 or
@@ -53,6 +53,31 @@ def tdt_loss(
         _by_diagonal(arcs.masked_fill(~allowed, _IMPOSSIBLE)), n_frames, n_labels,
         tuple(duration_set))
     return -score
+
+
+def flat_start_loss(
+    logits: Tensor, n_frames: Tensor, labels: Tensor, n_labels: Tensor
+) -> Tensor:
+    """
+    Return the cross-entropy against labels spread evenly over each utterance.
+
+    CTC from random weights writes blanks only, and stays there for long; a few hundred steps of
+    this wrong but clear target take it past that point.
+
+    :param logits: of the CTC head ``[B, T, V + 1]``, blank last.
+    :param n_frames: valid encoder frames int64 ``[B]``.
+    :param labels: int64 ``[B, U]``, and their numbers int64 ``[B]``.
+    :returns: ``[B]``, the mean over the frames; the first and the last are blank.
+    """
+    frames = torch.arange(logits.shape[1], device=logits.device)
+    inner = (n_frames - 2).clamp(min=1)[:, None]
+    position = (frames - 1) * n_labels[:, None] // inner  # [B, T]
+    silent = (frames == 0) | (frames >= n_frames[:, None] - 1) | (n_labels == 0)[:, None]
+    blank = logits.shape[2] - 1
+    padded = functional.pad(labels, (0, 1))  # a batch without any label has something to gather
+    targets = padded.gather(1, position.clamp(0, labels.shape[1])).masked_fill(silent, blank)
+    losses = functional.cross_entropy(logits.transpose(1, 2), targets, reduction='none')
+    return (losses * (frames < n_frames[:, None])).sum(1) / n_frames
 
 
 def _allowed_arcs(

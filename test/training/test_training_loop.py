@@ -59,6 +59,22 @@ def test_tdt_waits_for_ctc_where_asked(tiny_start: Start) -> None:
     assert not torch.equal(joint, before)
 
 
+def test_flat_start_goes_over_into_ctc(tiny_start: Start) -> None:
+    flat, plain = (trainer(tiny_start, flat_steps=n) for n in (10, 0))
+    joint = flat.network.transducer.joint.output.weight.detach().clone()
+    losses = []
+    for step in (0, 9, 10):
+        flat.step = plain.step = step
+        plain.network.load_state_dict(flat.network.state_dict())
+        losses.append((flat.train_step(batch(0))['ctc'], plain.train_step(batch(0))['ctc']))
+        if step < 10:
+            assert torch.equal(flat.network.transducer.joint.output.weight, joint)
+    assert losses[0][0] < 0.7 * losses[0][1]  # cross-entropy of one frame, not CTC of a label
+    assert losses[1][0] == pytest.approx(losses[1][1], rel=0.3)
+    assert losses[2][0] == losses[2][1]
+    assert not torch.equal(flat.network.transducer.joint.output.weight, joint)
+
+
 def test_learning_rate_rises_stays_and_falls(tiny_start: Start) -> None:
     training = trainer(tiny_start, n_steps=100, warmup_steps=10, learning_rate=1.0)
     rates = []

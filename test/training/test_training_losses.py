@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import math
 
 from hypothesis import given, settings, strategies
-from parakeet_ros.training.losses import tdt_loss
+from parakeet_ros.training.losses import flat_start_loss, tdt_loss
 import pytest
 import torch
 
@@ -94,3 +94,20 @@ def test_an_utterance_without_a_path_does_not_spoil_the_batch() -> None:
     losses[0].backward()
     assert tokens.grad is not None and tokens.grad.isfinite().all()
     assert not tokens.grad[1].any()
+
+
+def test_flat_start_asks_for_labels_in_order_between_blanks() -> None:
+    wanted = torch.tensor([
+        [9, 4, 4, 5, 5, 6, 6, 9], [9, 7, 7, 7, 9, 0, 0, 0], [9, 9, 9, 0, 0, 0, 0, 0]])
+    labels, n_labels = torch.tensor([[4, 5, 6], [7, 0, 0], [0, 0, 0]]), torch.tensor([3, 1, 0])
+    n_frames = torch.tensor([8, 5, 3])
+    sure = 50.0 * torch.nn.functional.one_hot(wanted, 10)
+    assert flat_start_loss(sure, n_frames, labels, n_labels).max() < 1e-6
+    for row, frame in ((0, 3), (1, 4), (2, 0)):
+        other = sure.clone()
+        other[row, frame] = 0.0
+        losses = flat_start_loss(other, n_frames, labels, n_labels)
+        assert losses[row] == pytest.approx(math.log(10) / n_frames[row].item())
+    beyond = sure.clone()
+    beyond[2, 5] = 0.0
+    assert flat_start_loss(beyond, n_frames, labels, n_labels).max() < 1e-6
