@@ -22,10 +22,10 @@ from .augment import Augmenter, AugmentOptions
 from .backgrounds import make_backgrounds
 from .corpus import corpora, Corpus, CorpusWriter
 from .data import BatchSource, DataOptions
+from .evaluation import compare, recordings, Score, transcribe
 from .export import export
 from .grammar import Grammar, load_grammar
 from .loop import LoopOptions, Trainer
-from .measure import measure, Score
 from .splits import split_of
 from .start import read_start, Start
 from .synthesis import synthesise
@@ -90,12 +90,20 @@ def run(job: Job, say: Callable[[str], None]) -> Result:
     kept = _held_out_sentences(grammar, job.seed)
     held_out = [_hold_out(job, kept, engine, say) for engine in engines]
     _speak(job, grammar, frozenset(kept), engines, say)
-    before = measure(load_model(job.source, device=job.device), held_out)
-    say(f'before: WER {before.wer_percent:.1f} % on {before.n_clips} held-out clips')
+    before = _measure(job.source, job.device, held_out)
+    say(f'before: WER {before.wer_percent:.1f} % on {before.clips} held-out clips')
     _train(job, start, say)
-    after = measure(load_model(job.output, device=job.device), held_out)
+    after = _measure(job.output, job.device, held_out)
     say(f'after: WER {after.wer_percent:.1f} %')
     return Result(before, after)
+
+
+def _measure(model: str | Path, device: str, held_out: Sequence[Corpus]) -> Score:
+    """Measure a model on all held-out clips together."""
+    engine = load_model(model, device=device)
+    clips = [clip for corpus in held_out for clip in corpus.clips]
+    heard = [text for corpus in held_out for text in transcribe(engine, recordings(corpus))]
+    return compare([clip.text for clip in clips], heard, sum(clip.duration_s for clip in clips))
 
 
 def _check_letters(grammar: Grammar, start: Start, job: Job) -> None:

@@ -10,6 +10,7 @@ from parakeet_ros.training import voices
 from parakeet_ros.training.architecture import Sizes
 from parakeet_ros.training.augment import AugmentOptions
 from parakeet_ros.training.corpus import corpora, Corpus
+from parakeet_ros.training.evaluation import recordings, transcribe
 from parakeet_ros.training.export import export
 from parakeet_ros.training.fine_tune import Job, Result, run
 from parakeet_ros.training.start import fresh_start
@@ -58,7 +59,7 @@ def result(job: Job) -> Result:
 
 
 def test_toy_learns_sentences_that_were_kept_from_it(result: Result) -> None:
-    assert result.before.n_words > 10
+    assert result.before.words > 10
     assert result.before.wer_percent > 90
     assert result.after.wer_percent < 60
 
@@ -71,11 +72,10 @@ def test_held_out_sentences_are_not_in_the_corpus(result: Result, job: Job) -> N
 
 
 def test_exported_toy_hears_as_measured(result: Result, job: Job) -> None:
-    transcriber = load_model(job.output, device='cpu')
     corpus = Corpus(job.folder / 'held-out' / 'tones')
-    right = sum(transcriber.transcribe(corpus.waveform(index)).text == clip.text
-                for index, clip in enumerate(corpus.clips))
-    assert right == result.after.n_right
+    heard = transcribe(load_model(job.output, device='cpu'), recordings(corpus))
+    assert result.after.right == sum(
+        text == clip.text for text, clip in zip(heard, corpus.clips, strict=True))
 
 
 def test_a_finished_job_is_not_done_again(result: Result, job: Job) -> None:
