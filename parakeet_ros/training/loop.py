@@ -177,13 +177,15 @@ class Trainer:
         self.options = replace(self.options, n_steps=content['n_steps'])
 
     def run(
-        self, batches: Callable[[int], Batch], checkpoint: Path, limit_s: float | None = None,
+        self, batches: Callable[[int], Batch], checkpoint: Path | None,
+        limit_s: float | None = None,
         report: Callable[[int, dict[str, float]], None] | None = None,
     ) -> None:
         """
         Take all steps that are left, and save now and then and at the end.
 
         :param batches: gives the batch of a step.
+        :param checkpoint: the file to save to; one of several processes has one.
         :param limit_s: take as many steps as fit into so many seconds; their number is settled
             when the learning rate begins to fall.
         :param report: is called after each step with its number and what it returned.
@@ -198,7 +200,7 @@ class Trainer:
                 self.options = replace(self.options, n_steps=first + max(in_all, 1))
             if report is not None:
                 report(self.step, result)
-            if now - saved > _SAVE_EVERY_S:
+            if checkpoint is not None and now - saved > _SAVE_EVERY_S:
                 self.save(checkpoint)
                 saved = now
         self.save(checkpoint)
