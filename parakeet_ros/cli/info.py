@@ -28,11 +28,10 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 def run(options: argparse.Namespace) -> int:
     """Read the model and print the description."""
     from parakeet_ros.engine.loading import read_model
-    from parakeet_ros.engine.model import build_model
-    import torch
+    from parakeet_ros.engine.model import reference_model
 
     checkpoint = read_model(options.model)
-    model = build_model(checkpoint, torch.device('cpu'), torch.float32)
+    model = reference_model(checkpoint)
     facts = describe(options.model, checkpoint, model)
     if options.json:
         print(json.dumps(facts))
@@ -51,8 +50,7 @@ def describe(source: str, checkpoint: Checkpoint, model: Model) -> dict[str, Any
     from parakeet_ros.engine.head_config import TransducerConfig
 
     config = checkpoint.config
-    n_parameters = sum(parameter.numel() for parameter in model.parameters())
-    n_encoder = sum(parameter.numel() for parameter in model.encoder.parameters())
+    n_parameters, n_encoder = model.n_parameters, model.n_encoder_parameters
     head: dict[str, Any] = {}
     transducer = config.heads.get('transducer')
     if isinstance(transducer, TransducerConfig):

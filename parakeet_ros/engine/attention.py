@@ -9,7 +9,7 @@ from torch import nn, Tensor
 from torch.nn import functional
 
 # NeMo's fill for masked scores; exp(-10000) is exactly 0 in every number format.
-_MASKED_SCORE = -10_000.0
+MASKED_SCORE = -10_000.0
 
 
 def relative_positions(n_frames: int, d_model: int, device: torch.device) -> Tensor:
@@ -60,7 +60,7 @@ class RelativeAttention(nn.Module):
         scale = 1.0 / math.sqrt(query.shape[-1])
         by_distance = (query + self.pos_bias_v[:, None]) * scale @ position_keys.transpose(2, 3)
         bias = _distances_to_keys(by_distance)  # [B, H, T, T]
-        bias = bias.masked_fill(padding[:, None, None, :], _MASKED_SCORE)
+        bias = bias.masked_fill(padding[:, None, None, :], MASKED_SCORE)
         attended = functional.scaled_dot_product_attention(
             query + self.pos_bias_u[:, None], key, value, attn_mask=bias, scale=scale
         )

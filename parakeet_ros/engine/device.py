@@ -10,7 +10,8 @@ from torch import Tensor
 
 from .errors import DeviceError
 
-_DTYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
+_DTYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16,
+           'int8': torch.int8}
 
 
 def resolve_device(name: str) -> torch.device:

@@ -60,7 +60,7 @@ class ConvSubsampling(nn.Module):
         for layer in self.conv:
             # Only a strided layer looks at neighbours, so only its input needs the mask.
             if isinstance(layer, nn.Conv2d) and layer.stride[0] == 2:
-                x = x.masked_fill(_padding(lengths, x.shape[2])[:, None, :, None], 0.0)
+                x = x.masked_fill(padding_of(lengths, x.shape[2])[:, None, :, None], 0.0)
                 lengths = (lengths - 1) // 2 + 1
             x = layer(x)
         return self.out(x.transpose(1, 2).flatten(2)), lengths  # [B, T', D]
@@ -147,19 +147,10 @@ class FastConformerEncoder(nn.Module):
         self.stream_dtype = torch.float32
 
     def set_dtype(self, dtype: torch.dtype) -> None:
-        """
-        Move the weights to ``dtype``.
-
-        The residual stream and its norms stay float32 in two cases:
-
-        - With xscaling the subsampled features, O(1e3), times sqrt(d_model) near float16's limit
-          of 65504; there the subsampling stays float32, too.
-        - bfloat16 has 8 significant bits, too few to add up many layers: with such a stream 3 of
-          the packaged model's 54 held-out clips change their text, with this one none.
-        """
+        """Move the weights to ``dtype``, but for what ``stream_dtype_of`` keeps in float32."""
         xscaling = self.config.xscaling
         self.dtype = dtype
-        self.stream_dtype = torch.float32 if xscaling or dtype == torch.bfloat16 else dtype
+        self.stream_dtype = stream_dtype_of(self.config, dtype)
         for module in self.layers.modules():
             target = self.stream_dtype if isinstance(module, nn.LayerNorm) else dtype
             for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
@@ -182,12 +173,26 @@ class FastConformerEncoder(nn.Module):
         if self.config.xscaling:
             x = x * math.sqrt(self.config.d_model)
         positions = relative_positions(x.shape[1], x.shape[2], x.device).to(self.dtype)
-        padding = _padding(lengths, x.shape[1])
+        padding = padding_of(lengths, x.shape[1])
         for layer in self.layers:
             x = layer(x, positions, padding)
         return x, lengths
 
 
-def _padding(lengths: Tensor, n_frames: int) -> Tensor:
+def stream_dtype_of(config: EncoderConfig, dtype: torch.dtype) -> torch.dtype:
+    """
+    Return the format of the residual stream and its norms beside layers in ``dtype``.
+
+    It stays float32 in two cases:
+
+    - With xscaling the subsampled features, O(1e3), times sqrt(d_model) near float16's limit of
+      65504; there the subsampling stays float32, too.
+    - bfloat16 has 8 significant bits, too few to add up many layers: with such a stream 3 of the
+      packaged model's 54 held-out clips change their text, with this one none.
+    """
+    return dtype if dtype == torch.float16 and not config.xscaling else torch.float32
+
+
+def padding_of(lengths: Tensor, n_frames: int) -> Tensor:
     """Return bool ``[B, n_frames]``, true after each utterance's own frames."""
     return torch.arange(n_frames, device=lengths.device) >= lengths[:, None]

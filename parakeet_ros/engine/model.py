@@ -17,6 +17,7 @@ from .device import to_device, transducer_dtype
 from .encoder import FastConformerEncoder, n_encoder_frames
 from .encoder_graphs import EncoderGraphs
 from .errors import CheckpointError
+from .fast_encoder import FastEncoder
 from .features import LogMel
 from .head_config import CtcConfig, HeadConfig
 from .stopwatch import Stopwatch
@@ -34,8 +35,11 @@ class Model(nn.Module):
         super().__init__()
         self.config = config
         self.features = LogMel(config.features)
-        self.encoder = FastConformerEncoder(config.encoder)
+        self.encoder: FastConformerEncoder | FastEncoder = FastConformerEncoder(config.encoder)
         self.head = _make_head(config.heads[head])
+        # Counted here: afterwards ``convert`` folds some into others.
+        self.n_encoder_parameters = _count(self.encoder)
+        self.n_parameters = _count(self)
         self._decoder = TransducerDecoder(self.head) if isinstance(self.head, Transducer) else None
         self._graphs: GraphPool | None = None
         self._encoder_graphs: EncoderGraphs | None = None
@@ -92,7 +96,8 @@ class Model(nn.Module):
         :param release: called now and then; it makes room, as weights that have been converted
             are not looked at again.
         """
-        self.encoder.set_dtype(dtype)
+        assert isinstance(self.encoder, FastConformerEncoder)
+        self.encoder = FastEncoder(self.encoder, dtype, release)
         if isinstance(self.head, Transducer):
             self.head.to(transducer_dtype(dtype, device))
         release()
@@ -102,8 +107,8 @@ class Model(nn.Module):
     ) -> Model:
         """Move converted networks to their device, ready for inference, and return them."""
         model = self.eval().requires_grad_(False).to(device)
-        if device.type != 'cpu':
-            release()
+        assert isinstance(model.encoder, FastEncoder)
+        model.encoder.pack(release)
         return model
 
     def decode(
@@ -126,6 +131,11 @@ class Model(nn.Module):
         if self._graphs is None:
             self._graphs = GraphPool(self.device)
         return self._graphs
+
+
+def _count(module: nn.Module) -> int:
+    """Return the number of parameters."""
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _make_head(config: HeadConfig) -> CtcHead | Transducer:
@@ -157,12 +167,22 @@ def convert_model(
 
     Its ``state_dict`` is what ``restore_model`` takes.
     """
+    model = reference_model(checkpoint, head)
+    model.convert(device, dtype, checkpoint.release)
+    return model
+
+
+def reference_model(checkpoint: Checkpoint, head: str = 'auto') -> Model:
+    """
+    Make the networks on the CPU, in float32 and written for reading; arguments as ``build_model``.
+
+    They compute what those of ``build_model`` do: those are held to them by tests.
+    """
     head = _choose_head(checkpoint, head)
     with torch.device('meta'):  # no memory and no random numbers: the weights come next
         model = Model(checkpoint.config, head)
     load_weights(model, checkpoint.state, model.head.config, str(checkpoint.path))
-    model.convert(device, dtype, checkpoint.release)
-    return model
+    return model.eval().requires_grad_(False)
 
 
 def restore_model(

@@ -79,7 +79,7 @@ class Transcriber:
     @property
     def n_parameters(self) -> int:
         """Return the number of parameters."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
+        return self.model.n_parameters
 
     def warm_up(self) -> None:
         """Run one second of noise, so that the first utterance finds caches and kernels ready."""

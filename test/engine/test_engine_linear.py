@@ -1,0 +1,98 @@
+"""Prepared linear layers: each number format computes the product, packed or not."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from parakeet_ros.engine.int8 import quantize_rows, ZERO_OF_SILU
+from parakeet_ros.engine.linear import packs, PreparedLinear
+import pytest
+import torch
+from torch.nn import functional
+
+FORMATS = {'float32': 1e-6, 'bfloat16': 1e-2, 'int8': 2e-2}  # error allowed, of the output's norm
+ACTIVATIONS = {'none': lambda x: x, 'relu': torch.relu, 'silu': functional.silu}
+
+
+def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found.float() - expected).norm() / expected.norm())
+
+
+@pytest.fixture(params=[False, True], ids=['plain', 'packed'])
+def packed(request) -> bool:
+    return request.param
+
+
+@pytest.mark.parametrize('number_format', FORMATS)
+@pytest.mark.parametrize('activation', ACTIVATIONS)
+@pytest.mark.parametrize('shape', [(64, 48), (8, 1000), (1030, 256), (256, 1040)])
+@torch.inference_mode()
+def test_a_prepared_layer_computes_what_a_linear_layer_does(
+    number_format, activation, shape, packed
+):
+    torch.manual_seed(1)
+    n_out, n_in = shape
+    weight, bias = torch.randn(n_out, n_in) / n_in**0.5, torch.randn(n_out)
+    for given_bias in (bias, None):
+        layer = PreparedLinear(weight, given_bias, getattr(torch, number_format), activation)
+        if packed:
+            layer.pack()
+        for rows in ((1,), (2, 7), (1, 40)):
+            x = torch.randn(*rows, n_in)
+            expected = ACTIVATIONS[activation](functional.linear(x, weight, given_bias))
+            found = layer(x)
+            assert found.shape == expected.shape
+            assert difference(found, expected) < FORMATS[number_format]
+
+
+@pytest.mark.parametrize('number_format', ['bfloat16', 'int8'])
+@torch.inference_mode()
+def test_packing_empties_the_weight_and_changes_little(number_format):
+    torch.manual_seed(2)
+    layer = PreparedLinear(torch.randn(600, 512), None, getattr(torch, number_format))
+    x = torch.randn(3, 512)
+    before = layer(x).float()
+    layer.pack()
+    layer.pack()
+    if not packs(getattr(torch, number_format)):
+        pytest.skip('this processor or torch does not pack the format')
+    assert layer.weight.numel() == 0
+    assert difference(layer(x), before) < (1e-6 if number_format == 'int8' else 1e-2)
+
+
+@torch.inference_mode()
+def test_int8_is_finer_where_it_knows_that_silu_came_before():
+    torch.manual_seed(3)
+    weight, x = torch.randn(512, 512), functional.silu(2 * torch.randn(20, 512))
+    expected = functional.linear(x, weight)
+    errors = [difference(PreparedLinear(weight, None, torch.int8, after_silu=after)(x), expected)
+              for after in (True, False)]
+    assert errors[0] < 0.8 * errors[1]
+
+
+@given(rows=st.lists(st.lists(st.floats(-1e6, 1e6, width=32), min_size=5, max_size=5),
+                     min_size=1, max_size=4),
+       zero=st.sampled_from([0, ZERO_OF_SILU]))
+@settings(deadline=None, max_examples=200)
+def test_quantized_rows_are_within_half_a_step(rows, zero):
+    x = torch.tensor(rows)
+    integers, step = quantize_rows(x, zero)
+    assert integers.dtype == torch.int8 and step.shape == (len(rows), 1)
+    assert ((integers.float() - zero) * step - x).abs().le(0.501 * step + 1e-9).all()
+
+
+@torch.inference_mode()
+def test_a_frame_of_int8_does_not_depend_on_its_neighbours():
+    torch.manual_seed(4)
+    layer = PreparedLinear(torch.randn(512, 600), torch.randn(512), torch.int8)
+    layer.pack()
+    x = torch.randn(5, 600)
+    louder = torch.cat((x, 1000 * torch.randn(3, 600)))
+    assert torch.equal(layer(louder)[:5], layer(x))
+
+
+@torch.inference_mode()
+def test_silence_stays_silent_in_int8():
+    layer = PreparedLinear(torch.randn(512, 512), None, torch.int8, after_silu=True)
+    layer.pack()
+    assert layer(torch.zeros(2, 512)).abs().max() < 1e-9
