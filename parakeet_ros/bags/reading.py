@@ -113,13 +113,11 @@ class Bag:
 
         :param start_ns: receive time of the first; those before are left out.
         """
-        from rosbags.serde import SerdeError
-
         store = make_typestore(self.connections)
         for connection, receive_ns, data in self.raw_messages(topics, start_ns):
             try:
                 message: Any = store.deserialize_cdr(data, connection.msgtype)
-            except (SerdeError, KeyError) as error:
+            except Exception as error:  # whatever the bytes have led to
                 self.refused[connection.topic] += 1
                 if self.refused[connection.topic] == 1:
                     self.losses.append(f'{connection.topic} has messages that cannot be decoded '
@@ -187,19 +185,18 @@ def open_bag(path: str | Path) -> Iterator[Bag]:
     if path.is_file() and path.suffix not in SUFFIXES:
         raise BagError(f'{path} is no bag of rosbag2: give a folder with {METADATA}, or a file '
                        f'that ends in {" or ".join(SUFFIXES)}')
-    damage: Exception | None = None
+    reader = None
     try:
         reader = Reader(path)
         reader.open()
+        bag = _open_whole(path, reader)
     except Exception as error:  # whatever the damage has led to
-        damage = error
-    if damage is not None:
-        yield _open_damaged(path, damage)
-        return
+        bag = _open_damaged(path, error)
     try:
-        yield _open_whole(path, reader)
+        yield bag
     finally:
-        reader.close()
+        if reader is not None and reader.is_open:
+            reader.close()
 
 
 def _open_whole(path: Path, reader: Reader) -> Bag:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 from parakeet_ros.bags.errors import BagError
-from parakeet_ros.bags.hearing import BagListener, describe_topics, Heard
+from parakeet_ros.bags.hearing import BagListener, describe_topics, Heard, without_sound
 from parakeet_ros.bags.reading import Bag, open_bag
 from parakeet_ros.bags.writing import refuse_existing, write_speech
 from parakeet_ros.cli.formats import FORMATS
@@ -114,10 +114,11 @@ def topics_to_hear(bag: Bag, asked_for: Sequence[str] = ()) -> list[str]:
 
 def _hear(listener: BagListener, start_s: float,
           on_progress: Callable[[float], None]) -> list[Heard]:
+    """Hear everything; the sound is not kept: a day of talk would not fit in memory."""
     heard = []
     position_s = start_s
     for utterance in listener.hear(start_s):
-        heard.append(utterance)
+        heard.append(without_sound(utterance))
         on_progress(listener.position_s - position_s)
         position_s = listener.position_s
     on_progress(listener.position_s - position_s)

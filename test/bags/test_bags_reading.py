@@ -168,3 +168,27 @@ def test_messages_that_cannot_be_decoded_are_counted_and_left_out(tmp_path: Path
         assert [m.message.sample_rate for m in bag.messages({'/audio_info'})] == [16_000] * 2
         assert bag.refused == {'/audio_info': 2}
         assert 'AudioInfo' in bag.losses[0]
+
+
+@pytest.mark.parametrize('storage', STORAGES)
+def test_whatever_is_damaged_a_bag_is_read_or_refused(tmp_path: Path, storage: str) -> None:
+    path = write_bag(tmp_path / 'bag', list(audio(NOISE[:32_000])), storage)
+    [file] = storage_files(path)
+    data = file.read_bytes()
+    rng = np.random.default_rng(7)
+    outcomes = set()
+    for _ in range(80):
+        damaged = bytearray(data[:rng.integers(1, len(data))] if rng.random() < 0.2 else data)
+        near = min(len(damaged), 4000)  # what leads to all the rest is there
+        for at in (*rng.integers(0, near, 2), *rng.integers(0, len(damaged), 3)):
+            damaged[at] = rng.integers(256)
+        file.write_bytes(damaged)
+        try:
+            with open_bag(path) as bag:
+                count = sum(1 for _ in bag.messages(bag.topics))
+                assert count <= 101
+                outcomes.add('all' if count == 101 else 'some' if bag.losses else 'silent')
+        except BagError as error:
+            outcomes.add('none')
+            assert str(path) in str(error)
+    assert outcomes >= {'all', 'some'}
