@@ -1,8 +1,8 @@
 """
 Train a model on corpora: the full run, by hand.
 
-python training/train.py corpora run --start builtin --steps 20000
-torchrun --nproc-per-node 2 training/train.py corpora run --start new --pieces 512 --steps 20000
+python training/train.py corpora run --from builtin --steps 20000
+torchrun --nproc-per-node 2 training/train.py corpora run --from new --pieces 512 --steps 20000
 
 RUN is the folder of the checkpoint: the same command goes on after a break.  The model, RUN.nemo,
 is written at every look at the development sets and at the end.  ``parakeet-ros train`` does it
@@ -43,7 +43,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or '').strip().split('\n')[0])
     parser.add_argument('corpora', type=Path)
     parser.add_argument('run', type=Path)
-    parser.add_argument('--start', default='builtin', help='builtin, a .nemo file, or new')
+    parser.add_argument('--from', dest='source', default='builtin', help='builtin, a .nemo file, or new')
     parser.add_argument('--pieces', type=int,
                         help='a new vocabulary of so many, from the texts of the corpora')
     parser.add_argument('--steps', type=int, default=20_000)
@@ -59,14 +59,14 @@ def parse_arguments() -> argparse.Namespace:
 
 def begin(arguments: argparse.Namespace) -> Start:
     """Return what training starts from; a new vocabulary is kept with the run."""
-    new = arguments.start == 'new'
+    new = arguments.source == 'new'
     vocabulary = arguments.run / 'tokenizer.model'
     if (new or arguments.pieces) and not vocabulary.exists():
         texts = {clip.text for corpus in corpora(arguments.corpora) for clip in corpus.clips}
         vocabulary.write_bytes(train_tokenizer(sorted(texts), arguments.pieces or 512))
     if new:
         return fresh_start(Sizes(), vocabulary.read_bytes())
-    start = read_start(read_model(arguments.start).path)
+    start = read_start(read_model(arguments.source).path)
     if arguments.pieces:
         return with_tokenizer(start, Sizes(), vocabulary.read_bytes())
     return start
@@ -85,7 +85,7 @@ class Run:
         if distributed.is_initialized():
             distributed.barrier()
         self.start = begin(arguments)
-        new = arguments.start == 'new'
+        new = arguments.source == 'new'
         self.trainer = Trainer(
             self.start.network().to(resolve_device(arguments.device)),
             LoopOptions(

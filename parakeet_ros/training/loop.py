@@ -203,4 +203,5 @@ class Trainer:
             if checkpoint is not None and now - saved > _SAVE_EVERY_S:
                 self.save(checkpoint)
                 saved = now
-        self.save(checkpoint)
+        if checkpoint is not None:
+            self.save(checkpoint)
