@@ -11,9 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 import logging
+import os
 
 import torch
 from torch import Tensor
+
+VARIABLE = 'PARAKEET_ROS_CUDA_GRAPHS'
+_MOST_GRAPHS = 64
 
 _logger = logging.getLogger(__name__)
 
@@ -29,10 +33,12 @@ class GraphPool:
     before the whole pool is.
     """
 
-    def __init__(self, device: torch.device, limit: int = 64) -> None:
-        """Make a pool for at most ``limit`` graphs; without CUDA there never is one."""
+    def __init__(self, device: torch.device, limit: int | None = None) -> None:
+        """Make a pool for at most ``limit`` graphs, by default ``allowed_graphs()``."""
+        is_cuda = device.type == 'cuda'
         self.device = device
-        self.n_free = limit if device.type == 'cuda' else 0
+        self.host_runs_ahead = is_cuda  # so that to look at a value is to wait
+        self.n_free = (allowed_graphs() if limit is None else limit) if is_cuda else 0
         self._handle = torch.cuda.graph_pool_handle() if self.n_free else None
 
     def capture(self, function: Callable[[], Tensor], name: str) -> Capture | None:
@@ -59,6 +65,11 @@ class GraphPool:
             return None
         self.n_free -= 1
         return Capture(graph, output)
+
+
+def allowed_graphs() -> int:
+    """Return how many graphs a model may have: none if the environment variable is 0."""
+    return 0 if os.environ.get(VARIABLE) == '0' else _MOST_GRAPHS
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class TransducerDecoder:
         if options.hotwords:
             return greedy_decode(self._transducer, encoded, lengths.to(encoded.device), options)
         loop = self._loop(options)
-        if pool.device.type == 'cpu':
+        if not pool.host_runs_ahead:
             return decode_on_host(loop, encoded, lengths.tolist())
         return self._round_loop(loop, encoded, pool).decode(encoded, lengths.tolist())
 

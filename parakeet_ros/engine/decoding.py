@@ -1,10 +1,10 @@
 """
 Greedy transducer decoding by label looping (arXiv:2406.06220), as NeMo's ``greedy_batch``.
 
-Two step functions advance a batch, tensors only: ``search_step`` looks at one encoder frame of
-every utterance that still seeks a token, ``predict_step`` shows the tokens found to the
-prediction network.  Neither looks at a value on the host, and on finished utterances both do
-nothing, so any number of them may be queued or captured before asking whether all are done.
+The reference, and what decodes with hotwords; else ``decoder.py`` chooses a faster way to the same
+tokens.  Two step functions advance a batch, tensors only: ``search_step`` looks at one encoder
+frame of every utterance that still seeks a token, ``predict_step`` shows the tokens found to the
+prediction network.  On finished utterances both do nothing.
 
 The semantics, from NeMo's ``tdt_label_looping.py`` and ``rnnt_label_looping.py``:
 

@@ -65,3 +65,22 @@ def test_the_table_ends_with_the_sum_and_the_json_line(markdown, capsys):
     assert stages[3]['launches'] < 32 * n_steps
     head = next(part['mb'] for part in record['memory_mb'] if part['part'] == 'head weights')
     assert stages[3]['weights_mb'] < n_steps * head
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+@torch.inference_mode()
+def test_the_largest_public_model_for_robots_needs_less_than_1_8_gb():
+    model = roofline.build(roofline.SHAPES['0.6b-v3']).to_empty(device='cuda')
+    for tensor in model.state_dict().values():
+        tensor.zero_()
+    features = torch.zeros(1, 128, roofline.MAX_FRAMES, device='cuda')
+    lengths = torch.tensor([roofline.MAX_FRAMES])
+    torch.cuda.reset_peak_memory_stats()
+    with torch.cuda.stream(torch.cuda.Stream()):
+        for _ in range(3):
+            encoded = model.encode(features, lengths.cuda())
+            model.decode(encoded, lengths // 8)
+        torch.cuda.current_stream().synchronize()
+    assert model.graphs.n_free == 62
+    assert torch.cuda.max_memory_reserved() < 1.8e9

@@ -3,38 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from parakeet_ros.engine.cuda_graph import Capture, GraphPool
+from parakeet_ros.engine.cuda_graph import GraphPool
 import torch
 from torch import Tensor
 
 
-@dataclass
 class Rerun:
-    """Stands for a recorded graph."""
+    """Stands for a capture and for its graph; as with a real one, recording runs nothing."""
 
-    function: Callable[[], Tensor]
-    output: Tensor
+    def __init__(self, function: Callable[[], Tensor]) -> None:
+        self.output: Tensor | None = None
+        self._function = function
+
+    @property
+    def graph(self) -> Rerun:
+        """Return what replays."""
+        return self
 
     def replay(self) -> None:
-        """Leave the result where a graph would."""
-        self.output.copy_(self.function())
+        """Leave the result where the last one was."""
+        result = self._function()
+        if self.output is None:
+            self.output = result.clone()
+        self.output.copy_(result)
 
 
 class RerunPool(GraphPool):
-    """Records nothing; the scratch memory of a real pool may hold anything between replays."""
+    """A pool on the CPU that behaves as one on a GPU."""
 
     def __init__(self, limit: int = 64) -> None:
         super().__init__(torch.device('cpu'))
         self.n_free = limit
+        self.host_runs_ahead = True
         self.names: list[str] = []
 
-    def capture(self, function: Callable[[], Tensor], name: str) -> Capture | None:
-        """Note the name; what is left in the output is not the result."""
+    def capture(self, function: Callable[[], Tensor], name: str) -> Rerun | None:
+        """Note the name of what is recorded."""
         if self.n_free == 0:
             return None
         self.n_free -= 1
         self.names.append(name)
-        output = torch.full_like(function(), float('nan'))
-        return Capture(Rerun(function, output), output)  # type: ignore[arg-type]
+        return Rerun(function)

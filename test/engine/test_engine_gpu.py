@@ -8,7 +8,7 @@ import threading
 from engine_oracle import INPUTS, ORACLE, read_audio
 import numpy as np
 from parakeet_ros.engine import DecodingOptions, load_model
-from parakeet_ros.engine.cuda_graph import CUDAGraphed, GraphPool
+from parakeet_ros.engine.cuda_graph import CUDAGraphed, GraphPool, VARIABLE
 import pytest
 import torch
 
@@ -23,11 +23,14 @@ CALLS = 3  # eager, captured, replayed
 
 
 @pytest.fixture(scope='module', params=['tiny', 'deep', 'rnnt', 'ctc'])
-def pair(request, oracle_models):
-    """Return an exact model on the CPU and the same on the GPU."""
+def pair(request):
+    """Return an exact model on the GPU without graphs and the same with them."""
     file = ORACLE / f'{request.param}.nemo'
-    return oracle_models[request.param].transcriber, load_model(
-        file, device='cuda', dtype='float32')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, '0')
+        eager = load_model(file, device='cuda', dtype='float32')
+        assert eager.model.graphs.n_free == 0
+    return eager, load_model(file, device='cuda', dtype='float32')
 
 
 @pytest.fixture(scope='module')
@@ -49,14 +52,15 @@ def tokens(transcripts):
     return [[(t.token_id, t.frame, t.duration) for t in each.tokens] for each in transcripts]
 
 
-def test_eager_captured_and_replayed_calls_give_the_cpus_tokens(pair):
-    on_cpu, gpu = pair
+def test_eager_captured_and_replayed_calls_give_the_same_tokens(pair):
+    eager, graphed = pair
     waveforms = [read_audio(ORACLE / 'audio' / f'{name}.wav') for name in INPUTS]
-    expected = tokens(on_cpu.transcribe(waveform) for waveform in waveforms)
+    expected = tokens(eager.transcribe(waveform) for waveform in waveforms)
     for _ in range(CALLS):
-        assert tokens(gpu.transcribe(waveform) for waveform in waveforms) == expected
+        assert tokens(graphed.transcribe(waveform) for waveform in waveforms) == expected
+    expected = tokens(eager.transcribe_batch(waveforms[:5]))
     for _ in range(CALLS):
-        assert tokens(gpu.transcribe_batch(waveforms[:5])) == expected[:5]
+        assert tokens(graphed.transcribe_batch(waveforms[:5])) == expected
 
 
 def test_the_graphs_are_captured(on_gpu):

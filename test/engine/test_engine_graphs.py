@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import weakref
 
@@ -10,12 +11,13 @@ from graphs_on_cpu import RerunPool
 from hypothesis import given
 from hypothesis import strategies as st
 from parakeet_ros.engine.buckets import batch_bucket, frame_bucket, MAX_FRAMES
-from parakeet_ros.engine.cuda_graph import CUDAGraphed, GraphPool
+from parakeet_ros.engine.cuda_graph import allowed_graphs, CUDAGraphed, GraphPool, VARIABLE
 from parakeet_ros.engine.decoder import RoundLoop
 from parakeet_ros.engine.encoder import n_encoder_frames
 from parakeet_ros.engine.encoder_graphs import EncoderGraphs
 from parakeet_ros.engine.label_loop import LabelLoop
 from parakeet_ros.engine.model import build_model
+from parakeet_ros.engine.transcriber import Transcriber
 import pytest
 import torch
 
@@ -90,17 +92,28 @@ def test_padding_to_a_bucket_is_not_heard(oracle_models, name):
                         encoded[row, :n], expected[row, :n], rtol=0, atol=1e-4)
 
 
-@torch.inference_mode()
-def test_padding_to_a_bucket_changes_no_text(builtin, heldout):
-    model = builtin.model
-    graphs = EncoderGraphs(model.encoder, RerunPool())
-    for clip, _ in heldout[::6]:
-        features, n_frames = model.features([torch.from_numpy(clip)])
-        encoded, lengths = model.encoder(features, n_frames)
-        padded = graphs(features, n_frames)
-        assert padded.shape[1] >= encoded.shape[1]
-        [expected], [found] = model.decode(encoded, lengths), model.decode(padded, lengths)
-        assert found.tokens == expected.tokens and found.frames == expected.frames
+@pytest.mark.parametrize('batch', [1, 3])
+def test_the_whole_way_of_a_gpu_changes_no_text(builtin, heldout, monkeypatch, batch):
+    clips = [clip for clip, _ in heldout[::3]]
+    expected = [builtin.transcribe(clip) for clip in clips]
+    pool = RerunPool()
+    with_graphs = Transcriber(copy.copy(builtin.model), builtin.tokenizer, 'with graphs')
+    monkeypatch.setattr(with_graphs.model, '_graphs', pool)
+    monkeypatch.setattr(with_graphs.model, '_encoder_graphs', None)
+    found = [transcript for first in range(0, len(clips), batch)
+             for transcript in with_graphs.transcribe_batch(clips[first:first + batch])]
+    for one, other in zip(found, expected, strict=True):
+        assert [(t.token_id, t.frame, t.duration) for t in one.tokens] == [
+            (t.token_id, t.frame, t.duration) for t in other.tokens]
+        assert one.confidence == pytest.approx(other.confidence, abs=1e-3)
+    kinds = {name.split()[0] for name in pool.names}
+    assert kinds == {'encoding', 'decoding'}
+
+
+@pytest.mark.parametrize(('value', 'n_graphs'), [('0', 0), ('1', 64), ('', 64)])
+def test_graphs_can_be_switched_off(monkeypatch, value, n_graphs):
+    monkeypatch.setenv(VARIABLE, value)
+    assert allowed_graphs() == n_graphs
 
 
 @torch.inference_mode()
