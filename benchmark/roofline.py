@@ -199,8 +199,7 @@ def build(shape: Shape) -> Model:
     config = parse_config(nemo_config(shape, pieces, files), 'the shape')
     with META:
         model = Model(config, next(iter(config.heads)))
-    model.encoder.set_dtype(DTYPE)
-    model.head.to(DTYPE)
+        model.convert(torch.device('cuda'), DTYPE)
     return model.eval().requires_grad_(False)
 
 
@@ -219,6 +218,8 @@ def count(model: Model, seconds: float, n_steps: int) -> Iterator[Stage]:
     n_padded = min(MAX_FRAMES, frame_bucket(n_frames))
     padded = torch.empty(1, model.config.features.n_mels, n_padded, device=META)
     lengths = torch.empty(1, dtype=torch.int64, device=META)
+    model.encoder(padded, lengths)  # makes what it keeps for all utterances
+    weights += model.encoder._kept_keys
     with Counter('encoder', weights) as encoder:
         encoded, _ = model.encoder(padded, lengths)
     yield encoder.stage
@@ -247,7 +248,9 @@ def memory_mb(model: Model) -> dict[str, float]:
     buffers = sum(_n_bytes(tensor) for tensor in
                   (rounds.round.frames, *vars(rounds.round.state).values())) / 1e6
     encoder = list(count(model, MAX_FRAMES / 100, 1))[1]
-    parts = {'encoder weights': of(model.encoder), 'head weights': of(model.head),
+    keys = sum(_n_bytes(tensor) for tensor in model.encoder._kept_keys) / 1e6
+    parts = {'encoder weights': of(model.encoder), 'encoder, keys of distances': keys,
+             'head weights': of(model.head),
              'decoder buffers': buffers, 'encoder, 30.7 s': encoder.peak_bytes / 1e6}
     return {**parts, 'sum': sum(parts.values())}
 
