@@ -43,7 +43,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or '').strip().split('\n')[0])
     parser.add_argument('corpora', type=Path)
     parser.add_argument('run', type=Path)
-    parser.add_argument('--from', dest='source', default='builtin', help='builtin, a .nemo file, or new')
+    parser.add_argument('--from', dest='source', default='builtin',
+                        help='builtin, a .nemo file, or new')
     parser.add_argument('--pieces', type=int,
                         help='a new vocabulary of so many, from the texts of the corpora')
     parser.add_argument('--steps', type=int, default=20_000)
