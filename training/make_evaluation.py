@@ -4,7 +4,7 @@ Speak the sentences kept for measuring with the voices kept for measuring.
 python training/make_evaluation.py FOLDER
 
 Makes one corpus per domain and voice, each the same at every call, and leaves those that are there
-as they are. What a model must not write words for comes last: noise and music.
+as they are; and one of noise and music, which a model must not write words for.
 """
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from parakeet_ros.training.voices import open_engines
 from parakeet_ros.training.wordnet import general_sentences
 
 HERE = Path(__file__).parent
-SENTENCES = {'command': 100, 'sentence': 60}  # of each domain and voice
-WATCHED_SENTENCES = 40  # of each domain; measured again and again while training
+SENTENCES = {'command': 100, 'sentence': 30}  # of each domain and voice
+WATCHED_SENTENCES = {'command': 40, 'sentence': 20}  # measured again and again while training
 SHORTEST_GENERAL_WORDS = 5
 MAX_WORDS = 12
 BACKGROUND_S = 300.0
@@ -47,15 +47,15 @@ def sentences(domain: str, split: str) -> list[str]:
 
 
 def sets() -> Iterator[tuple[str, str, str, list[str], str]]:
-    """Yield name, domain, split, sentences and voice of every set; the quickest to make first."""
-    for domain in ('command', 'sentence'):
-        dev, test = sentences(domain, 'dev'), sentences(domain, 'test')
-        yield (f'dev_{domain}_{WATCHED_VOICE}', domain, 'dev', dev[:WATCHED_SENTENCES],
-               WATCHED_VOICE)
+    """Yield name, domain, split, sentences and voice of every set."""
+    for domain, count in SENTENCES.items():
+        test = sentences(domain, 'test')
         for number, voice in enumerate(TEST_VOICES):
-            count = SENTENCES[domain]
             texts = test[number * count:(number + 1) * count]
             yield f'test_{domain}_{voice}', domain, 'test', texts, voice
+    for domain, count in WATCHED_SENTENCES.items():
+        texts = sentences(domain, 'dev')[:count]
+        yield f'dev_{domain}_{WATCHED_VOICE}', domain, 'dev', texts, WATCHED_VOICE
 
 
 def main() -> None:
@@ -65,6 +65,9 @@ def main() -> None:
     parser.add_argument('folder', type=Path)
     root = parser.parse_args().folder
     engines = {engine.name: engine for engine in open_engines(['flite', 'kokoro'])}
+    if not (root / 'test_background').exists():
+        make_backgrounds(root / 'test_background', np.random.default_rng(20_261_123),
+                         audio_s=BACKGROUND_S, split='test')
     for name, domain, split, texts, voice in sets():
         engine_name, _, voice_name = voice.partition(':')
         folder = root / name.replace(':', '_')
@@ -72,9 +75,6 @@ def main() -> None:
             logging.info('%s: %d sentences', folder.name, len(texts))
             speak_all(folder, engines[engine_name], voice_name,
                       [Text(text, domain) for text in texts], split)
-    if not (root / 'test_background').exists():
-        make_backgrounds(root / 'test_background', np.random.default_rng(20_261_123),
-                         audio_s=BACKGROUND_S, split='test')
 
 
 if __name__ == '__main__':
