@@ -75,6 +75,12 @@ def test_what_bags_share_with_the_node_knows_no_ros() -> None:
     assert not {name: modules for name, modules in found.items() if modules}
 
 
+def test_bags_know_no_ros_no_commands_and_no_glue_but_what_they_share() -> None:
+    assert not violations('bags', ('parakeet_ros.cli', *(
+        name for name in glue() if name.rpartition('.')[2] not in (
+            *ROS_FREE, 'steered_engine'))))
+
+
 @pytest.mark.parametrize('module', [
     'parakeet_ros', 'parakeet_ros.audio', 'parakeet_ros.bags.hearing', 'parakeet_ros.recording',
     'parakeet_ros.cli.main'])

@@ -115,7 +115,8 @@ class BagListener:
     @property
     def position_s(self) -> float:
         """Return how far into the bag has been heard."""
-        return max(0, self._backlog.time_ns - self._bag.start_ns) / 1e9
+        now_ns = min(self._backlog.time_ns, self._bag.end_ns)
+        return max(0, now_ns - self._bag.start_ns) / 1e9
 
     def hear(self, start_s: float = 0.0) -> Iterator[Heard]:
         """
