@@ -10,8 +10,8 @@ from parakeet_ros.bags.errors import BagError
 from parakeet_ros.bags.reading import open_bag, storage_files
 import pytest
 from recorder import audio, START_NS, STORAGES, typestore, write_bag
-from rosbags.rosbag2 import CompressionFormat, CompressionMode
-from rosbags.typesys import get_types_from_msg
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Writer
+from rosbags.typesys import get_types_from_msg, get_typestore, Stores
 import yaml
 
 INTERFACES = Path(__file__).parents[2] / 'interfaces'
@@ -156,7 +156,6 @@ def test_what_is_no_bag_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_messages_that_cannot_be_decoded_are_counted_and_left_out(tmp_path: Path) -> None:
-    from rosbags.rosbag2 import Writer
     store = typestore()
     kind = 'audio_common_msgs/msg/AudioInfo'
     with Writer(tmp_path / 'bag', version=8) as writer:
@@ -192,3 +191,40 @@ def test_whatever_is_damaged_a_bag_is_read_or_refused(tmp_path: Path, storage: s
             outcomes.add('none')
             assert str(path) in str(error)
     assert outcomes >= {'all', 'some'}
+
+
+MSG = 'uint32 sample_rate\nuint8 channels\nstring sample_format\nstring coding_format\n'
+IDL = f"""{'=' * 80}
+IDL: audio_common_msgs/msg/AudioInfo
+module audio_common_msgs {{
+  module msg {{
+    struct AudioInfo {{
+      uint32 sample_rate;
+      uint8 channels;
+      string sample_format;
+      string coding_format;
+    }};
+  }};
+}};
+"""
+
+
+@pytest.mark.parametrize('definition', [MSG, IDL], ids=['msg', 'idl'])
+@pytest.mark.parametrize('storage', STORAGES)
+def test_what_a_bag_says_of_its_messages_is_believed_before_ours(
+        tmp_path: Path, storage: str, definition: str) -> None:
+    kind = 'audio_common_msgs/msg/AudioInfo'
+    theirs = get_typestore(Stores.EMPTY)
+    theirs.register(get_types_from_msg(MSG, kind))
+    with Writer(tmp_path / 'bag', version=8, storage_plugin=STORAGES[storage]) as writer:
+        connection = writer.add_connection(
+            '/audio_info', kind, msgdef=definition, rihs01=theirs.hash_rihs01(kind))
+        writer.write(connection, 1, theirs.serialize_cdr(
+            theirs.types[kind](48_000, 2, 'S16LE', 'wave'), kind))
+    [file] = storage_files(tmp_path / 'bag')
+    cut = tmp_path / f'cut{file.suffix}'  # in the last page, or in the index, after the message
+    cut.write_bytes(file.read_bytes()[:-40])
+    for path in (tmp_path / 'bag', cut):
+        with open_bag(path) as bag:
+            [info] = bag.messages({'/audio_info'})
+            assert (info.message.sample_rate, info.message.channels) == (48_000, 2)
