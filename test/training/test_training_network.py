@@ -14,11 +14,10 @@ def test_prediction_over_a_sequence_is_the_engines_step_by_step(tiny_start: Star
     labels = torch.randint(0, config.vocab_size, (2, 4), generator=torch.Generator())
     with torch.no_grad():
         whole = network.predict(labels)
-        state = torch.zeros(config.prediction_layers, 2, config.prediction_size)
-        hidden, cell = state, state
+        memory = torch.zeros(2 * config.prediction_layers, 2, config.prediction_size)
         previous = torch.full((2,), config.blank_id)
         for position in range(5):
-            output, hidden, cell = network.transducer.prediction(previous, hidden, cell)
+            output, memory = network.transducer.prediction(previous, memory)
             torch.testing.assert_close(whole[:, position], output)
             previous = labels[:, min(position, 3)]
 
