@@ -60,7 +60,7 @@ def run_case(engine: Transcriber, speech: NDArray[np.float32], clip_s: float, ba
             engine.transcribe_batch(waveforms)
         _reset_peaks(engine.device)
         row.update(_times(engine, waveforms, repeats), **_peaks(engine.device))
-    except torch.OutOfMemoryError:
+    except torch.cuda.OutOfMemoryError:
         torch.cuda.empty_cache()
         row['failure'] = 'out of memory'
     return row

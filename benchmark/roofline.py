@@ -12,9 +12,9 @@ public model, and every operator is noted. From that, for each stage:
 - *floor*: each operator takes the longer of its weights' bytes at the memory's speed and its
   arithmetic at the processor's; all else stays in caches. What cannot be beaten.
 - *traffic*: the same with all its bytes, no cache helping.
-- *graph*: traffic, and an assumed time before each kernel of a CUDA graph. *eager*: traffic or, if
-  that takes longer, an assumed time for each operator to be launched from Python. Kernels reach
-  neither the memory's nor the processor's full speed, so these are optimistic still.
+- *graph*: traffic, and an assumed time between the kernels of a CUDA graph. *eager*: that or, if
+  it is longer, an assumed time for each operator to be launched from Python. Kernels reach neither
+  the memory's nor the processor's full speed, so these are optimistic still.
 
 Memory: weights, buffers of the decoder, and the most that lives at once in the encoder, without
 the CUDA context and the workspaces of libraries. Nothing of it is measured.
@@ -25,6 +25,7 @@ Prints a table for people, or for a page with --markdown, and as its last line o
 import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 import sys
 from typing import Any
@@ -96,12 +97,13 @@ class Stage:
                       for weights, _, flop in self.operators)
         traffic_s = sum(max(n_bytes / gpu.bytes_per_s, flop / gpu.flop_per_s)
                         for _, n_bytes, flop in self.operators)
+        graph_s = traffic_s + self.launches * gpu.graph_launch_s
         return {'stage': self.name, 'launches': self.launches,
                 'weights_mb': self.weight_bytes / 1e6, 'traffic_mb': self.traffic_bytes / 1e6,
                 'gflop': self.flop / 1e9, 'floor_ms': 1e3 * floor_s,
                 'least_ms': 1e3 * traffic_s,
-                'graph_ms': 1e3 * (traffic_s + self.launches * gpu.graph_launch_s),
-                'eager_ms': 1e3 * max(traffic_s, self.launches * gpu.eager_launch_s)}
+                'graph_ms': 1e3 * graph_s,
+                'eager_ms': 1e3 * max(graph_s, self.launches * gpu.eager_launch_s)}
 
 
 class Counter(TorchDispatchMode):
@@ -298,7 +300,8 @@ def main(arguments: list[str] | None = None) -> int:
             'seconds': options.seconds, 'steps': n_steps,
             'encoder_frames': n_encoder_frames(n_frames, model.config.encoder),
             'encoder_frames_padded': frame_bucket(n_frames) // 8,
-            'torch': torch.__version__, 'stages': rows, 'memory_mb': memory}, options.output)
+            'torch': torch.__version__, 'date': datetime.now(timezone.utc).strftime('%Y-%m-%d'),
+            'stages': rows, 'memory_mb': memory}, options.output)
     return 0
 
 
