@@ -7,7 +7,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from parakeet_ros.cli.bag_transcribe import add_engine_options, load_engine, parameters_of
+from parakeet_ros.cli.bag_options import add_engine_options, load_engine, parameters_of
 from parakeet_ros.cli.progress import Progress
 
 AUDIO_MB = 50.0  # a talkative hour takes about 10

@@ -6,12 +6,10 @@ import argparse
 from collections import Counter
 from pathlib import Path
 import sys
-from typing import TYPE_CHECKING
 
 from parakeet_ros.bags.errors import BagError
 from parakeet_ros.bags.finding import find_bags
 from parakeet_ros.bags.reading import open_bag
-from parakeet_ros.bags.settings import read_parameters
 from parakeet_ros.bags.writing import SPEECH_SUFFIX
 from parakeet_ros.cli.bag_job import (
     BAG_FORMATS,
@@ -21,12 +19,8 @@ from parakeet_ros.cli.bag_job import (
     topics_to_hear,
     transcribe_bag,
 )
+from parakeet_ros.cli.bag_options import add_engine_options, load_engine, parameters_of
 from parakeet_ros.cli.progress import Progress
-
-if TYPE_CHECKING:
-    from parakeet_ros.engine import Transcriber
-    from parakeet_ros.parameters import Parameters
-    from parakeet_ros.steered_engine import SteeredEngine
 
 _ONE_FILE_FORMATS = ('srt', 'vtt')  # several in a row are no valid file
 
@@ -58,40 +52,6 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument('--start-s', type=float, default=0.0, metavar='SECONDS',
                         help='leave out the beginning of each bag')
     parser.set_defaults(run=run, usage_error=parser.error)
-
-
-def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what says how to hear and to transcribe."""
-    parser.add_argument('--config', type=Path, metavar='YAML',
-                        help='a parameter file of the node; its defaults without one')
-    for name, text in (('model', 'builtin, a .nemo file, a model folder, or org/name[@revision]'),
-                       ('device', 'auto, cpu, cuda or cuda:N'),
-                       ('dtype', 'number format of the encoder: auto, float32, float16, ...')):
-        parser.add_argument(f'--{name}', help=f'{text}; instead of the one in the parameters')
-    parser.add_argument('--hotword', action='append', default=[], metavar='PHRASE[:WEIGHT]',
-                        help='instead of those in the parameters; may be repeated')
-
-
-def parameters_of(options: argparse.Namespace) -> Parameters:
-    """
-    Return the parameters that the engine options say.
-
-    :raises BagError: the file or a value is wrong.
-    """
-    changes = {name: getattr(options, name) for name in ('model', 'device', 'dtype')
-               if getattr(options, name) is not None}
-    if options.hotword:
-        changes['hotwords'] = options.hotword
-    return read_parameters(options.config, **changes)
-
-
-def load_engine(parameters: Parameters) -> tuple[Transcriber, SteeredEngine]:
-    """Load the model of the parameters, with their hotwords."""
-    from parakeet_ros.engine import load_model
-    from parakeet_ros.steered_engine import SteeredEngine
-
-    model = load_model(parameters.model, parameters.device, parameters.dtype)
-    return model, SteeredEngine(model, parameters.hotwords)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from parakeet_ros.cli.bag_transcribe import add_engine_options, load_engine, parameters_of
+from parakeet_ros.cli.bag_options import add_engine_options, load_engine, parameters_of
 
 if TYPE_CHECKING:
     from parakeet_ros.bags.tuning.recordings import KnowingEngine, Recording
