@@ -23,7 +23,7 @@ setup(
     ],
     python_requires='>=3.10',
     install_requires=['setuptools'],
-    extras_require={'test': ['hypothesis', 'jiwer', 'pytest']},
+    extras_require={'fleet': ['ray'], 'test': ['hypothesis', 'jiwer', 'pytest']},
     zip_safe=False,
     maintainer='parakeet_ros maintainers',
     maintainer_email='noreply@example.org',

@@ -18,7 +18,7 @@ INTERFACES = ROOT / 'interfaces' / 'audio_common_msgs'
 ROSDEP_KEYS = {'numpy': 'python3-numpy', 'soundfile': 'python3-soundfile', 'yaml': 'python3-yaml',
                'hibari': 'hibari-tts'}  # the last of them pip's name
 # what the code uses only where it is installed, or where it runs in a launch file
-OPTIONAL = {'hri_msgs', 'diagnostic_updater'}
+OPTIONAL = {'hri_msgs', 'diagnostic_updater', 'ray'}
 # what comes with rosbags, which uses it too
 OPTIONAL |= {'backports', 'compression', 'lz4'}
 # a voice for training, which requirements/training.txt says how to install

@@ -50,6 +50,7 @@ class BagOutcome:
     What became of a bag.
 
     :param texts: by audio topic, where the form is text.
+    :param heard_s: seconds of the bag, for each of its topics; `audio_s` are those of utterances.
     :param warnings: what could not be read or transcribed, in sentences.
     """
 
@@ -57,6 +58,7 @@ class BagOutcome:
     utterances: int
     audio_s: float
     engine_s: float
+    heard_s: float
     warnings: tuple[str, ...]
 
 
@@ -94,6 +96,7 @@ def transcribe_bag(path: Path, job: BagJob, engine: Engine, target: Path | None 
         return BagOutcome(
             texts, len(everything), sum((h.end_ns - h.start_ns) / 1e9 for h in everything),
             sum(h.engine_ms for h in everything) / 1e3,
+            len(heard) * max(0.0, bag.duration_s - job.start_s),
             tuple(dict.fromkeys([*bag.losses, *warnings])))
 
 

@@ -39,6 +39,20 @@ def parameters_of(options: argparse.Namespace) -> Parameters:
     return read_parameters(options.config, **changes)
 
 
+def model_key(source: str) -> str:
+    """
+    Return what names the content of a model.
+
+    :raises CheckpointError: there is no such model.
+    """
+    from parakeet_ros.bags.ledger import files_key
+    from parakeet_ros.engine.loading import find_model
+
+    path = find_model(source)
+    return files_key([path] if path.is_file() else sorted(
+        each for each in path.glob('*') if each.is_file()))
+
+
 def load_engine(parameters: Parameters) -> tuple[Transcriber, SteeredEngine]:
     """Load the model of the parameters, with their hotwords."""
     from parakeet_ros.engine import load_model

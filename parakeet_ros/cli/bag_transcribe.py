@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 import sys
 
 from parakeet_ros.bags.errors import BagError
 from parakeet_ros.bags.finding import find_bags
+from parakeet_ros.bags.ledger import Ledger
 from parakeet_ros.bags.reading import open_bag
 from parakeet_ros.bags.writing import SPEECH_SUFFIX
-from parakeet_ros.cli.bag_job import (
-    BAG_FORMATS,
-    BagJob,
-    BagOutcome,
-    TEXT_FORMATS,
-    topics_to_hear,
-    transcribe_bag,
-)
-from parakeet_ros.cli.bag_options import add_engine_options, load_engine, parameters_of
+from parakeet_ros.cli.bag_job import BAG_FORMATS, BagJob, TEXT_FORMATS, topics_to_hear
+from parakeet_ros.cli.bag_options import add_engine_options, model_key, parameters_of
+from parakeet_ros.cli.bag_outputs import bag_target, output_stems, write_texts
+from parakeet_ros.cli.bag_work import Done, here, on_ray, Task
 from parakeet_ros.cli.progress import Progress
+from parakeet_ros.speech_messages import RESULT_SCHEMA
 
 _ONE_FILE_FORMATS = ('srt', 'vtt')  # several in a row are no valid file
 
@@ -51,6 +49,15 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
                         help='an audio topic, instead of all; may be repeated')
     parser.add_argument('--start-s', type=float, default=0.0, metavar='SECONDS',
                         help='leave out the beginning of each bag')
+    parser.add_argument('--again', action='store_true',
+                        help='with --output: do also what is done already; without it a bag '
+                             'whose output is there, of the same content and options, is left out')
+    parser.add_argument('--ray', nargs='?', const='', metavar='ADDRESS',
+                        help='let the workers of a Ray cluster do it (pip install ray); without '
+                             'an address that of RAY_ADDRESS, or else this machine; bags and DIR '
+                             'must be at the same paths everywhere')
+    parser.add_argument('--workers', type=int, metavar='N',
+                        help='with --ray; default: one for each GPU, or else each processor')
     parser.set_defaults(run=run, usage_error=parser.error)
 
 
@@ -58,55 +65,88 @@ def run(options: argparse.Namespace) -> int:
     """Transcribe all bags; 1 if any of them failed."""
     try:
         bags = find_bags(options.bags)
+        stems = output_stems(bags, options.bags)
         parameters = parameters_of(options)
     except BagError as error:
         options.usage_error(str(error))
     if len(bags) > 1 and options.format in _ONE_FILE_FORMATS and not options.output:
         options.usage_error(f'several bags as {options.format} need --output DIR')
-    stems = _output_stems(bags)
-    model, engine = load_engine(parameters)
-    job = BagJob(
-        options.format, parameters, model.name, tuple(options.topic), options.start_s,
-        batch_size=parameters.batch_size if model.device.type == 'cuda' else 1)
-    failed = []
-    with Progress(_durations_s(bags, job)) as progress:
-        for bag in bags:
-            progress.begin_file(str(bag))
-            try:
-                outcome = transcribe_bag(bag, job, engine, _target(bag, stems[bag], options),
-                                         progress.add)
-                progress.clear()
-                _write(outcome, bag, stems[bag], options, has_others=len(bags) > 1)
-            except (ValueError, OSError, RuntimeError) as error:  # their messages name the bag
-                progress.clear()
-                failed.append(str(bag))
-                sys.stderr.write(f'parakeet-ros: error: {error}\n')
+    if options.ray is not None and not options.output:
+        options.usage_error('--ray needs --output DIR')
+    job = BagJob(options.format, parameters, parameters.model, tuple(options.topic),
+                 options.start_s)
+    if not options.output:
+        return _report_failures(_transcribe(bags, stems, job, options, None), bags)
+    work = {**asdict(job), 'model': model_key(parameters.model), 'schema': RESULT_SCHEMA}
+    with Ledger(options.output, work) as ledger:
+        failed = _transcribe(bags, stems, job, options, ledger)
+        ledger.fail(failed)
+    return _report_failures(failed, bags)
+
+
+def _transcribe(bags: Sequence[Path], stems: Mapping[Path, str], job: BagJob,
+                options: argparse.Namespace, ledger: Ledger | None) -> dict[Path, str]:
+    """Transcribe what is not done yet; return why what failed."""
+    keys = {bag: _key(ledger, bag) for bag in bags}
+    waiting = [bag for bag in bags if options.again or ledger is None or not ledger.is_done(
+        stems[bag], keys[bag])]
+    if len(waiting) < len(bags):
+        sys.stderr.write(f'parakeet-ros: {len(bags) - len(waiting)} of {len(bags)} bags are '
+                         'done already\n')
+    targets = {bag: bag_target(bag, stems[bag], job.form, options.output) for bag in waiting}
+    for bag, target in targets.items():
+        if ledger is not None and target is not None and not target.exists():
+            # it appears at once and whole: were the record last, a crash could lie in between
+            ledger.finish(stems[bag], keys[bag], bag, [f'{stems[bag]}{SPEECH_SUFFIX}'], {})
+    failed = {}
+    with Progress(_durations_s(waiting, job)) as progress:
+        for task, outcome in _work([Task(*each) for each in targets.items()], job, options,
+                                   progress):
+            bag = task.bag
+            progress.clear()
+            if isinstance(outcome, str):
+                failed[bag] = outcome
+                sys.stderr.write(f'parakeet-ros: error: {outcome}\n')
+                continue
+            for warning in outcome.warnings:
+                sys.stderr.write(f'parakeet-ros: warning: {bag}: {warning}\n')
+            outputs = write_texts(outcome.texts, bag, stems[bag], job.form, options.output,
+                                  has_others=len(bags) > 1)
+            if ledger is not None:
+                ledger.finish(stems[bag], keys[bag], bag, outputs, {
+                    'utterances': outcome.utterances, 'audio_s': round(outcome.audio_s, 3),
+                    'engine_s': round(outcome.engine_s, 3), 'warnings': outcome.warnings})
+    return failed
+
+
+def _work(tasks: Sequence[Task], job: BagJob, options: argparse.Namespace,
+          progress: Progress) -> Iterator[Done]:
+    """Have the bags transcribed, here or by others, and show how far that is."""
+    if options.ray is None:
+        yield from here(tasks, job, lambda task: progress.begin_file(str(task.bag)), progress.add)
+        return
+    for task, outcome in on_ray(tasks, job, options.ray, options.workers):
+        progress.begin_file(str(task.bag))
+        progress.add(0.0 if isinstance(outcome, str) else outcome.heard_s)
+        yield task, outcome
+
+
+def _key(ledger: Ledger | None, bag: Path) -> str:
+    """Return what names a bag and the work; of one that cannot be read, nothing."""
+    try:
+        return ledger.key(bag) if ledger is not None else ''
+    except OSError:
+        return ''  # its turn will come, and say what is wrong
+
+
+def _report_failures(failed: Mapping[Path, str], bags: Sequence[Path]) -> int:
     if failed and len(bags) > 1:
         sys.stderr.write(f'parakeet-ros: {len(failed)} of {len(bags)} bags failed: '
-                         f'{", ".join(failed)}\n')
+                         f'{", ".join(map(str, sorted(failed)))}\n')
     return 1 if failed else 0
 
 
-def _output_stems(bags: list[Path]) -> dict[Path, str]:
-    """Return what the output of each bag is called: its name, with its folders if need be."""
-    counts = Counter(_stem(bag) for bag in bags)
-    return {bag: _stem(bag) if counts[_stem(bag)] == 1 else
-            '_'.join([*bag.absolute().parent.parts[1:], bag.name]) for bag in bags}
-
-
-def _stem(bag: Path) -> str:
-    return bag.stem if bag.is_file() else bag.absolute().name
-
-
-def _target(bag: Path, stem: str, options: argparse.Namespace) -> Path | None:
-    """Return the folder of the bag to write; None for text."""
-    if options.format not in BAG_FORMATS:
-        return None
-    folder: Path = options.output or bag.absolute().parent
-    return folder / f'{stem}{SPEECH_SUFFIX}'
-
-
-def _durations_s(bags: list[Path], job: BagJob) -> list[float | None]:
+def _durations_s(bags: Sequence[Path], job: BagJob) -> list[float | None]:
     """Return how much there is to hear of each bag, where somebody looks on."""
     return [_duration_s(bag, job) if sys.stderr.isatty() else None for bag in bags]
 
@@ -117,23 +157,3 @@ def _duration_s(path: Path, job: BagJob) -> float:
             return bag.duration_s * len(topics_to_hear(bag, job.topics))
     except (ValueError, OSError):
         return 0.0  # it is reported when its turn comes
-
-
-def _write(outcome: BagOutcome, bag: Path, stem: str, options: argparse.Namespace,
-           has_others: bool) -> None:
-    """Write the texts of a bag to standard output or, whole or not at all, to files."""
-    for warning in outcome.warnings:
-        sys.stderr.write(f'parakeet-ros: warning: {bag}: {warning}\n')
-    for topic, text in outcome.texts.items():
-        if not options.output:
-            if options.format == 'txt' and (has_others or len(outcome.texts) > 1):
-                sys.stdout.write(f'{bag} {topic}:\n')
-            sys.stdout.write(text)
-            sys.stdout.flush()
-            continue
-        name = stem if len(outcome.texts) == 1 else f'{stem}{topic.replace("/", ".")}'
-        target = options.output / f'{name}.{options.format}'
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f'{target.name}.part')
-        part.write_text(text, encoding='utf-8')
-        part.replace(target)

@@ -49,7 +49,7 @@ def load_model(
     started = time.perf_counter()
     target = resolve_device(device)
     number_format = resolve_dtype(dtype, target)
-    path = _find(os.fspath(source))
+    path = find_model(os.fspath(source))
     model, tokenizer_model = _load(path, target, number_format, head)
     tokenizer = Tokenizer(tokenizer_model, model.config.vocab_size, str(path))
     transcriber = Transcriber(model, tokenizer, name=os.fspath(source))
@@ -68,7 +68,7 @@ def read_model(source: str | os.PathLike[str]) -> Checkpoint:
 
     :raises CheckpointError: as there.
     """
-    return _read(_find(os.fspath(source)))
+    return _read(find_model(os.fspath(source)))
 
 
 def _load(
@@ -127,8 +127,12 @@ def _read(path: Path) -> Checkpoint:
     return read_transformers_folder(path) if path.is_dir() else read_checkpoint(path)
 
 
-def _find(source: str) -> Path:
-    """Return the file or folder that a source stands for."""
+def find_model(source: str) -> Path:
+    """
+    Return the file or folder that a source stands for; ``load_model`` documents it.
+
+    :raises CheckpointError: there is none.
+    """
     if source == 'builtin':
         return BUILTIN_MODEL
     path = Path(source).expanduser()

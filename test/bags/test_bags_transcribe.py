@@ -28,6 +28,12 @@ def words(text: str) -> list[str]:
     return [line[9:].strip() for line in text.splitlines()]
 
 
+def outputs(folder: Path) -> list[str]:
+    """Return the files in a folder of outputs and below, without the records."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob('*.*')
+                  if path.is_file() and '.parakeet' not in path.parts)
+
+
 @pytest.fixture(scope='module')
 def archive(tmp_path_factory, spoken) -> Path:
     """Return a folder with a mcap bag, a sqlite3 bag with two microphones, and a broken file."""
@@ -52,9 +58,9 @@ def test_a_bad_bag_is_named_and_the_others_go_on(archive, capsys, tmp_path):
     assert run(archive, '-f', 'json', '-o', tmp_path) == 1
     err = capsys.readouterr().err
     assert 'bad.mcap' in err and '1 of 3 bags failed' in err and 'Traceback' not in err
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        'one.json', 'two.front.audio.json', 'two.rear.audio.json']
-    [line] = (tmp_path / 'two.rear.audio.json').read_text().splitlines()
+    assert outputs(tmp_path) == [
+        'day/two.front.audio.json', 'day/two.rear.audio.json', 'one.json']
+    [line] = (tmp_path / 'day/two.rear.audio.json').read_text().splitlines()
     found = json.loads(line)
     assert (found['topic'], found['text'], found['id']) == ('/rear/audio', TEXTS[1], 1)
     assert found['bag'] == str(archive / 'day' / 'two') and found['end_reason'] == 'pause'
@@ -87,7 +93,7 @@ def test_subtitles_have_the_times_of_the_bag(archive, capsys):
     ('day/two', {'/front/speech': TEXTS[:1], '/rear/speech': TEXTS[1:]})])
 def test_a_bag_of_speech_has_the_topics_of_the_node(archive, tmp_path, form, name, prefixes):
     assert run(archive / name, '-f', form, '-o', tmp_path) == 0
-    [written] = tmp_path.iterdir()
+    [written] = tmp_path.glob('[!.]*')
     [file], [source] = storage_files(written), storage_files(archive / name)
     assert file.suffix == source.suffix
     with open_bag(written) as bag, open_bag(archive / name) as before:
@@ -124,7 +130,7 @@ def test_nothing_is_written_over_and_nothing_half_written_stays(archive, tmp_pat
     (tmp_path / 'one_speech').mkdir()
     assert run(archive / 'one', '-f', 'bag', '-o', tmp_path) == 1
     assert 'exists already' in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ['one_speech']
+    assert [path.name for path in tmp_path.glob('[!.]*')] == ['one_speech']
 
 
 def test_of_a_truncated_bag_the_beginning_is_transcribed_with_a_warning(

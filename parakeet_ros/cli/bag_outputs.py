@@ -1,0 +1,74 @@
+"""What the outputs of bags are called, and how they are written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+import sys
+
+from parakeet_ros.bags.errors import BagError
+from parakeet_ros.bags.finding import is_bag
+from parakeet_ros.bags.ledger import write_whole
+from parakeet_ros.bags.writing import SPEECH_SUFFIX
+from parakeet_ros.cli.bag_job import BAG_FORMATS
+
+
+def output_stems(bags: Sequence[Path], arguments: Sequence[str]) -> dict[Path, str]:
+    """
+    Return what the output of each bag is called: its name, in the folders below an argument.
+
+    What else there is does not matter, so that the names stay when an archive grows; but two
+    bags that would have the same name both keep their suffix.
+
+    :raises BagError: two bags would have the same name even so.
+    """
+    folders = [Path(each) for each in arguments if Path(each).is_dir() and not is_bag(Path(each))]
+    places = {}
+    for bag in bags:
+        above = next((each for each in folders if each in bag.parents), None)
+        places[bag] = bag.relative_to(above) if above else Path(bag.absolute().name)
+    stems = {bag: str(place.with_suffix('')) if bag.is_file() else str(place)
+             for bag, place in places.items()}
+    counts = Counter(stems.values())
+    stems = {bag: stem if counts[stem] == 1 else str(places[bag]) for bag, stem in stems.items()}
+    owners: dict[str, Path] = {}
+    for bag, stem in stems.items():
+        if owners.setdefault(stem, bag) != bag:
+            raise BagError(f'{owners[stem]} and {bag} have the same name; transcribe them one by '
+                           'one, or give the folder that holds both')
+    return stems
+
+
+def bag_target(bag: Path, stem: str, form: str, output: Path | None) -> Path | None:
+    """Return the folder of the bag to write, beside the bag by default; None for text."""
+    if form not in BAG_FORMATS:
+        return None
+    if output is None:
+        return bag.absolute().parent / f'{Path(stem).name}{SPEECH_SUFFIX}'
+    return output / f'{stem}{SPEECH_SUFFIX}'
+
+
+def write_texts(texts: Mapping[str, str], bag: Path, stem: str, form: str, output: Path | None,
+                has_others: bool) -> list[str]:
+    """
+    Write the texts of a bag to standard output or, whole or not at all, to files.
+
+    :param texts: by topic; none where the output is a bag, which is there already.
+    :param has_others: whether there are other bags, so that the reader must be told which it is.
+    :returns: the names of the outputs, relative to the folder.
+    """
+    if form in BAG_FORMATS:
+        return [f'{stem}{SPEECH_SUFFIX}']
+    names = []
+    for topic, text in texts.items():
+        if output is None:
+            if form == 'txt' and (has_others or len(texts) > 1):
+                sys.stdout.write(f'{bag} {topic}:\n')
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            continue
+        name = stem if len(texts) == 1 else f'{stem}{topic.replace("/", ".")}'
+        names.append(f'{name}.{form}')
+        write_whole(output / names[-1], text)
+    return names

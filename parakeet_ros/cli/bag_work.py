@@ -1,0 +1,134 @@
+"""Who transcribes bags: this process, or the workers of a Ray cluster, one bag at a time each."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+import os
+from pathlib import Path
+from typing import Any
+
+from parakeet_ros.bags.errors import BagError
+from parakeet_ros.cli.bag_job import BagJob, BagOutcome, transcribe_bag
+from parakeet_ros.cli.bag_options import load_engine
+
+ATTEMPTS = 3  # at a bag whose worker dies: the bag may be what kills it
+
+
+@dataclass(frozen=True)
+class Task:
+    """A bag to transcribe, and the folder to write where the format is a bag."""
+
+    bag: Path
+    target: Path | None
+
+
+Done = tuple[Task, BagOutcome | str]  # what was heard, or why nothing was
+
+
+class Hearer:
+    """A loaded engine in the process that does the work."""
+
+    def __init__(self, job: BagJob) -> None:
+        """Load the model."""
+        model, self._engine = load_engine(job.parameters)
+        on_cuda = model.device.type == 'cuda'
+        self._job = replace(job, batch_size=job.parameters.batch_size if on_cuda else 1)
+
+    def hear(self, task: Task,
+             on_progress: Callable[[float], None] = lambda audio_s: None) -> BagOutcome | str:
+        """Return what was heard in a bag, or what is wrong with it."""
+        try:
+            return transcribe_bag(task.bag, self._job, self._engine, task.target, on_progress)
+        except (ValueError, OSError, RuntimeError) as error:  # their messages name the bag
+            return str(error)
+
+
+def here(tasks: Sequence[Task], job: BagJob, on_begin: Callable[[Task], None],
+         on_progress: Callable[[float], None]) -> Iterator[Done]:
+    """Do the tasks in this process, in their order."""
+    hearer = Hearer(job) if tasks else None
+    for task in tasks:
+        assert hearer is not None
+        on_begin(task)
+        yield task, hearer.hear(task, on_progress)
+
+
+def on_ray(tasks: Sequence[Task], job: BagJob, address: str,
+           n_workers: int | None) -> Iterator[Done]:
+    """
+    Do the tasks on a Ray cluster, and yield them as they are done.
+
+    Each worker is a process with one GPU where the cluster has some, and else one processor. A
+    worker that dies is started again, and its bag too.
+
+    :param address: of the cluster; empty for that of RAY_ADDRESS, or else one on this machine.
+    :param n_workers: None for as many as there are GPUs or processors.
+    :raises BagError: Ray is not installed or not to be reached, or no worker can load the model.
+    """
+    if not tasks:
+        return
+    ray = _connect(address)
+    try:
+        workers = _start_workers(ray, job, n_workers, len(tasks))
+        waiting, attempts = deque(tasks), dict.fromkeys(tasks, 0)
+        running: dict[Any, tuple[Any, Task]] = {}
+        while waiting or running:
+            while waiting and workers:
+                worker, task = workers.pop(), waiting.popleft()
+                attempts[task] += 1
+                running[worker.hear.remote(task)] = worker, task
+            [done], _ = ray.wait(list(running), num_returns=1)
+            worker, task = running.pop(done)
+            workers.append(worker)
+            outcome = _outcome(ray, done)
+            if outcome is None and attempts[task] < ATTEMPTS:
+                waiting.append(task)
+            else:
+                yield task, outcome or f'{task.bag}: {ATTEMPTS} workers died of it'
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str) -> Any:
+    """Return the library, connected to a cluster."""
+    os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # nothing is reported to anybody
+    try:
+        import ray
+    except ImportError as error:
+        raise BagError(f'Ray cannot be imported ({error}); install it: pip install ray') from error
+    try:
+        ray.init(address or None, log_to_driver=False, logging_level='error',
+                 **({} if address or 'RAY_ADDRESS' in os.environ else
+                    {'include_dashboard': False}))
+    except ConnectionError as error:
+        raise BagError(f'no Ray cluster at {address}: {error}') from error
+    return ray
+
+
+def _start_workers(ray: Any, job: BagJob, n_workers: int | None, n_tasks: int) -> list[Any]:
+    """Return the workers, which load the model before their first bag."""
+    resources = ray.cluster_resources()
+    n_gpus = 0 if job.parameters.device.startswith('cpu') else int(resources.get('GPU', 0))
+    count = n_workers or n_gpus or int(resources.get('CPU', 1))
+    hearer = ray.remote(Hearer).options(
+        num_cpus=1, num_gpus=1 if n_gpus else 0, max_restarts=-1)
+    return [hearer.remote(job) for _ in range(min(count, n_tasks))]
+
+
+def _outcome(ray: Any, done: Any) -> BagOutcome | str | None:
+    """
+    Return what came of a task, None where its worker died.
+
+    :raises BagError: the worker could not even begin.
+    """
+    try:
+        outcome: BagOutcome | str = ray.get(done)
+        return outcome
+    except ray.exceptions.RayActorError as error:
+        if getattr(error, 'actor_init_failed', False):
+            raise BagError(f'a worker cannot begin: {error}') from error
+        return None
+    except ray.exceptions.RayTaskError as error:
+        return str(error)
