@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 import logging
 import os
+import threading
 
 import torch
 from torch import Tensor
@@ -84,8 +85,10 @@ class CUDAGraphed:
     """
     A function that runs as a CUDA graph from its second call on, with the shapes of the first.
 
-    The first call runs it as it is, which also readies libraries and caches.  Where there is no
-    CUDA, or capturing fails, all calls do.  For one thread at a time, always on one stream.
+    The first call runs it as it is, which also readies caches, and the handles of cuBLAS and
+    cuDNN, which cannot be made during a capture.  As each thread has handles of its own, a thread
+    captures only what it has run.  Where there is no CUDA, or capturing fails, all calls run the
+    function as it is.  For one thread at a time, always on one stream.
     """
 
     def __init__(self, function: Callable[..., Tensor], pool: GraphPool, name: str) -> None:
@@ -99,6 +102,7 @@ class CUDAGraphed:
         self._name = name
         self._inputs: list[Tensor] | None = None
         self._capture: Capture | None = None
+        self._warm_threads: set[int] = set()
 
     @property
     def is_captured(self) -> bool:
@@ -114,12 +118,13 @@ class CUDAGraphed:
         """
         if self._inputs is None:
             self._inputs = [torch.empty_like(argument) for argument in arguments]
-            return self._function(*arguments)
         self._check(arguments)
-        if self._capture is None:
+        thread = threading.get_ident()
+        if self._capture is None and thread in self._warm_threads:
             self._capture = self._pool.capture(
                 partial(self._function, *self._inputs), self._name)
         if self._capture is None:
+            self._warm_threads.add(thread)
             return self._function(*arguments)
         for own, given in zip(self._inputs, arguments, strict=True):
             own.copy_(given)

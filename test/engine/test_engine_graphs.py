@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 import copy
 import gc
 import weakref
@@ -32,6 +33,17 @@ def test_the_first_call_runs_the_function_and_the_others_replay():
     assert graphed(torch.tensor([1.0])).tolist() == [2.0] and not graphed.is_captured
     assert [graphed(torch.tensor([x])).tolist() for x in (3.0, 4.0)] == [[6.0], [8.0]]
     assert graphed.is_captured and pool.names == ['doubling']
+
+
+def test_a_thread_captures_only_what_it_has_run():
+    pool = RerunPool()
+    graphed = CUDAGraphed(doubled, pool, 'doubling')
+    graphed(torch.tensor([1.0]))
+    with ThreadPoolExecutor(1) as other:
+        for n_captured in (0, 1):
+            assert other.submit(graphed, torch.tensor([3.0])).result().tolist() == [6.0]
+            assert len(pool.names) == n_captured
+    assert graphed(torch.tensor([4.0])).tolist() == [8.0] and len(pool.names) == 1
 
 
 def test_without_cuda_the_function_runs_as_it_is():
