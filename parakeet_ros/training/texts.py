@@ -37,8 +37,8 @@ class TextSource:
     def __init__(self, commands: Commands, sentences: Sequence[str] = (),
                  withheld: frozenset[str] = frozenset()) -> None:
         self._commands = commands
-        self._sentences = [text for text in sentences if self._may_be_trained(text, withheld)]
         self._withheld = withheld
+        self._sentences = [text for text in sentences if self._may_be_trained(text)]
         self._vocabulary = commands.vocabulary()
         general = {word for text in self._sentences for word in text.split()}
         self._general_words = sorted(word for word in general if len(word) > 1)
@@ -59,15 +59,15 @@ class TextSource:
         text = ''
         for _ in range(TRIES):
             candidate = self._draw(kind, rng)
-            if self._may_be_trained(candidate, self._withheld):
+            if self._may_be_trained(candidate):
                 text = candidate
                 if text not in seen:
                     break
         return text
 
-    @staticmethod
-    def _may_be_trained(text: str, withheld: frozenset[str]) -> bool:
-        return text not in withheld and split_of(text) == 'train'
+    def _may_be_trained(self, text: str) -> bool:
+        """Tell whether a text is not kept for measuring."""
+        return text not in self._withheld and split_of(text) == 'train'
 
     def _draw(self, kind: str, rng: random.Random) -> str:
         """Draw a text of a kind."""
