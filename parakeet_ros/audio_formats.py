@@ -97,10 +97,15 @@ class AudioReader:
         self._held.append(arrival)
         if self._formats.has_info or self.gave_up or not is_info_expected:
             return False
-        self.gave_up = (
-            arrival.arrival_ns - self._held[0].arrival_ns >= HELD_NS
-            or sum(len(each.chunk.data) for each in self._held) >= HELD_BYTES)
-        return not self.gave_up
+        self.gave_up = sum(len(each.chunk.data) for each in self._held) >= HELD_BYTES
+        return not self.gave_up and not self.expire(arrival.arrival_ns)
+
+    def expire(self, now_ns: int) -> bool:
+        """Give up on an audio_info for which audio has waited too long; return whether so."""
+        self.gave_up = self.gave_up or bool(
+            self._held and not self._formats.has_info
+            and now_ns - self._held[0].arrival_ns >= HELD_NS)
+        return self.gave_up and bool(self._held)
 
     def release(self) -> Iterator[tuple[Arrival, AudioFormat | AudioFormatError]]:
         """Yield what was held with its format, or with the reason why it cannot be read."""

@@ -121,6 +121,9 @@ class AudioInput:
             self._talker.settle()
             self._is_crowded = False
             self._problems.clear('audio publishers')
+        if self._reader.expire(time.monotonic_ns()):
+            self._report_no_info()
+            self._hand_on_held()
 
     def _report(self, key: str, complaint: str | None, level: bytes = ERROR) -> None:
         """Report a problem, or clear it where there is none."""
@@ -180,11 +183,14 @@ class AudioInput:
                 self._is_info_announced()):
             return
         if self._reader.gave_up and not had_given_up:
-            self._problems.report(
-                'audio info', AUDIO_INPUT, WARN,
-                f'{self._info_topic} has a publisher but no message came; the format is taken '
-                'from the parameters sample_rate, channels and sample_format.')
+            self._report_no_info()
         self._hand_on_held()
+
+    def _report_no_info(self) -> None:
+        self._problems.report(
+            'audio info', AUDIO_INPUT, WARN,
+            f'{self._info_topic} has a publisher but no message came; the format is taken '
+            'from the parameters sample_rate, channels and sample_format.')
 
     def _is_info_announced(self) -> bool:
         return INFO_TYPE is not None and self._node.count_publishers(self._info_topic) > 0

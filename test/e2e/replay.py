@@ -43,13 +43,17 @@ class Player:
             if publisher is not None:
                 self._probe.node.destroy_publisher(publisher)
 
-    def play(self, rate: float, start_s: float = 0.0) -> None:
-        """Publish everything from an offset on, `rate` times as fast as it was recorded."""
+    def play(self, rate: float, start_s: float = 0.0, latched: bool = True) -> None:
+        """
+        Publish everything from an offset on, `rate` times as fast as it was recorded.
+
+        :param latched: publish the audio_info too that lies before the offset.
+        """
         start_ns = self.start_ns + round(start_s * 1e9)
         begin_s = time.monotonic()
         for topic, time_ns, data in self._messages:
-            if topic == '/audio_info' and time_ns < start_ns:
-                self._publishers[topic].publish(data)  # latched: who records late has it too
+            if latched and topic == '/audio_info' and time_ns < start_ns:
+                self._publishers[topic].publish(data)
         for now_ns in self._ticks(begin_s, start_ns, rate):
             if self._clock is not None:
                 self._clock.publish(Clock(clock=ns_to_time(now_ns)))

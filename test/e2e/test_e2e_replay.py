@@ -90,11 +90,11 @@ def test_a_bag_gives_the_same_at_any_speed_from_any_storage_with_its_clock_and_i
                 again = [{**each, 'id': each['id'] + 3} for each in expected]
                 assert facts(probe.results) == expected + again
         begin_anew(probe)
-    for start_s in (1.4, 2.5):  # in the first sentence, and in the pause after it
+    for start_s, latched in ((1.4, True), (2.5, False)):  # in the first sentence, and after it
         rest = facts(offline(bags['mcap'], engine, start_s))
         assert {each['text'] for each in expected[1:]} <= {each['text'] for each in rest}
         with Player(probe, bags['sqlite3'], has_clock=True) as player:
-            player.play(10, start_s)
+            player.play(10, start_s, latched)
             until_results(probe, len(rest), f'results from {start_s} s')
         assert facts(probe.results) == rest
         begin_anew(probe)

@@ -107,6 +107,16 @@ def test_audio_waits_for_an_info_that_is_expected_but_not_for_ever(
     assert list(reader.release()) == []
 
 
+def test_audio_waits_no_longer_where_nothing_follows() -> None:
+    reader = AudioReader(FALLBACK)
+    assert not reader.expire(10 * HELD_NS), 'nothing waits'
+    reader.hold(Arrival(CHUNK, 0, 0, 5), True)
+    assert not reader.expire(HELD_NS)
+    assert reader.expire(HELD_NS + 5)
+    assert len(list(reader.release())) == 1
+    assert not reader.expire(3 * HELD_NS)
+
+
 def test_audio_that_waited_has_the_format_that_came() -> None:
     reader = AudioReader(FALLBACK)
     assert reader.hold(Arrival(CHUNK, 0, 0, 0), True)
