@@ -31,7 +31,7 @@ import torch
 from torch import distributed
 
 # Natural voices are few and slow to make, so they are heard more often; robots' voices less.
-WEIGHTS = {'hibari': 0.7, 'flite': 0.6, 'espeak': 0.5, 'kokoro': 6.0, 'generated': 0.6,
+WEIGHTS = {'hibari': 0.6, 'flite': 0.6, 'espeak': 0.5, 'kokoro': 10.0, 'generated': 0.8,
            'sentence': 0.5}
 FLAT_STEPS, CTC_STEPS = 400, 1500  # of a model with random weights
 RESCAN_STEPS = 300  # after which corpora that came meanwhile are taken in
