@@ -43,7 +43,7 @@ from shapes import nemo_config, SAMPLE_RATE, Shape, SHAPES
 import torch
 from torch import nn, Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 
 DTYPE = torch.float16
 # Speech of the checkpoint of make_checkpoint.py: evaluations of the joint in a second.
@@ -121,11 +121,11 @@ class Counter(TorchDispatchMode):
                            kwargs: Any = None) -> Any:
         """Run an operator and count it."""
         result = function(*args, **(kwargs or {}))
-        results = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        results = _tensors(result)
         for tensor in results:
             self._follow(tensor)
         name = function.overloadpacket.__name__
-        inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        inputs = _tensors((args, kwargs))
         if _is_view(name, inputs, results):
             return result
         written = sum(_n_bytes(tensor) for tensor in results)
@@ -157,6 +157,11 @@ class Counter(TorchDispatchMode):
         if not self._live[storage]:
             del self._live[storage]
             self._live_bytes -= n_bytes
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    """Return the tensors among arguments or results."""
+    return [leaf for leaf in tree_flatten(tree)[0] if isinstance(leaf, Tensor)]
 
 
 def _is_view(name: str, inputs: list[Tensor], results: list[Tensor]) -> bool:

@@ -7,6 +7,10 @@ from collections.abc import Callable
 from parakeet_ros.engine.cuda_graph import GraphPool
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+# What needs to know a value.
+LOOKS = ('_local_scalar_dense', 'equal', 'is_nonzero', 'item', 'masked_select', 'nonzero')
 
 
 class Rerun:
@@ -45,3 +49,15 @@ class RerunPool(GraphPool):
         self.n_free -= 1
         self.names.append(name)
         return Rerun(function)
+
+
+class Recorder(TorchDispatchMode):
+    """Notes the names of the operators that run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.names.append(function.overloadpacket.__name__)
+        return function(*args, **(kwargs or {}))

@@ -8,7 +8,7 @@ import gc
 import weakref
 
 from engine_oracle import INPUTS, ORACLE, read_audio
-from graphs_on_cpu import RerunPool
+from graphs_on_cpu import LOOKS, Recorder, RerunPool
 from hypothesis import given
 from hypothesis import strategies as st
 from parakeet_ros.engine.buckets import batch_bucket, frame_bucket, MAX_FRAMES
@@ -17,7 +17,7 @@ from parakeet_ros.engine.decoder import RoundLoop
 from parakeet_ros.engine.encoder import n_encoder_frames
 from parakeet_ros.engine.encoder_graphs import EncoderGraphs
 from parakeet_ros.engine.label_loop import LabelLoop
-from parakeet_ros.engine.model import build_model
+from parakeet_ros.engine.model import build_model, Model
 from parakeet_ros.engine.transcriber import Transcriber
 import pytest
 import torch
@@ -170,3 +170,18 @@ def test_graphs_hold_nothing_longer_than_the_model(tiny_checkpoint):
         assert [weight() for weight in weights] == [None, None]
     finally:
         gc.enable()
+
+
+@torch.inference_mode()
+def test_the_encoder_asks_for_no_value_and_copies_nothing_from_the_host(tiny_checkpoint):
+    # Meta tensors have shapes only; arange and the like are computed on a GPU itself.
+    with torch.device('meta'):
+        model = Model(tiny_checkpoint.config, 'transducer')
+        model.convert(torch.device('cuda'), torch.float16)
+    features = torch.zeros(2, 80, 192, device='meta')
+    lengths = torch.zeros(2, dtype=torch.int64, device='meta')
+    model.encoder(features, lengths)  # makes what it keeps
+    with Recorder() as recorder:
+        encoded, _ = model.encoder(features, lengths)
+    assert encoded.shape == (2, 24, 64) and encoded.device.type == 'meta'
+    assert not set(recorder.names) & {*LOOKS, 'lift_fresh', 'scalar_tensor'}
