@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).parents[1] / 'parakeet_ros'
 RECORDINGS = ('ffmpeg', 'recording')  # files to waveforms, below everything else
 # the glue that listens to a bag as well as to a microphone
 ROS_FREE = (
-    'ahead', 'audio_formats', 'audio_messages', 'careful', 'counters', 'ear', 'gate',
-    'hotword_syntax', 'parameters', 'recognizer', 'results', 'speech_messages', 'worker')
+    'ahead', 'audio_complaints', 'audio_formats', 'audio_messages', 'careful', 'counters', 'ear',
+    'gate', 'hotword_syntax', 'parameters', 'recognizer', 'results', 'speech_messages', 'worker')
 ROS = {'rclpy', 'launch', 'launch_ros', 'ament_index_python', 'builtin_interfaces'}
 
 

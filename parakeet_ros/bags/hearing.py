@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from parakeet_ros.audio import AudioFormat, AudioFormatError, StreamObserver, StreamStatistics
+from parakeet_ros.audio_complaints import complaints_of
 from parakeet_ros.audio_formats import Arrival, AudioReader
 from parakeet_ros.audio_messages import unpack
 from parakeet_ros.bags.backlog import Backlog
@@ -111,6 +112,21 @@ class BagListener:
         """Return the format of the latest audio, None before the first."""
         stream = self._ear.recognizer.stream
         return stream.audio_format if stream is not None else None
+
+    @property
+    def complaints(self) -> list[str]:
+        """Return what is wrong with the audio, in sentences."""
+        statistics = self.statistics
+        found = [f'{count} messages on {self._topic} cannot be read: {reason}'
+                 for reason, count in self.refused.items()]
+        if statistics is None:
+            return found
+        if statistics.gaps:
+            found.append(f'audio is missing on {self._topic} in {statistics.gaps} places, by its '
+                         'stamps: messages were lost before they were recorded')
+        return found + [
+            f'the audio on {self._topic} {complaint}'
+            for key, complaint in complaints_of(statistics).items() if key != 'gaps']
 
     @property
     def position_s(self) -> float:

@@ -81,8 +81,7 @@ def transcribe_bag(path: Path, job: BagJob, engine: Engine, target: Path | None 
             listener = BagListener(bag, topic, job.parameters, engine, job.batch_size)
             heard[topic] = _hear(listener, job.start_s, on_progress)
             origins_ns[topic] = listener.origin_ns
-            warnings += [f'{count} messages on {topic} cannot be read: {reason}'
-                         for reason, count in listener.refused.items()]
+            warnings += listener.complaints
             warnings += [f'the engine failed on utterance {each.utterance_id} of {topic}: '
                          f'{each.result.error}' for each in heard[topic] if each.result.error]
         texts = {}

@@ -143,6 +143,19 @@ def test_audio_that_cannot_be_read_is_counted_with_the_reason(tmp_path, engine, 
     assert heard == []
     [(reason, count)] = listener.refused.items()
     assert 'format:=wave' in reason and count == len(entries) - 1
+    assert [reason in complaint for complaint in listener.complaints] == [True]
+
+
+def test_what_is_wrong_with_the_audio_is_said(tmp_path, engine, spoken, bag):
+    waveform = spoken(*TEXTS)
+    entries = list(audio(waveform))
+    lossy = write_bag(tmp_path / 'lossy', entries[:100] + entries[115:200] + entries[215:])
+    [gaps] = listen(lossy, engine)[1].complaints
+    assert '/audio in 2 places' in gaps
+    entries[0].message.sample_rate = 8_000  # and it is 16 kHz
+    [overrun] = listen(write_bag(tmp_path / 'wrong', entries), engine)[1].complaints
+    assert 'sample_rate' in overrun
+    assert listen(bag, engine)[1].complaints == []
 
 
 def test_a_topic_without_audio_is_refused_with_what_there_is(bag, tmp_path, engine):
