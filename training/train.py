@@ -149,7 +149,7 @@ def main() -> None:
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     if distributed.is_torchelastic_launched():
-        distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
+        distributed.init_process_group('gloo')  # for the cores of a CPU; a GPU needs one process
     run = Run(arguments)
     run.trainer.run(run.batch, run.checkpoint if run.rank == 0 else None, report=run.report)
     if run.rank == 0:

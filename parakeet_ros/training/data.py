@@ -66,15 +66,19 @@ class BatchSource:
         augment: Augment, split: str = 'train',
     ) -> None:
         """
-        Read the manifests.
+        Read the manifests; clips with letters that the tokenizer does not have are left out.
 
         :raises CorpusError: there is no clip to train with.
         """
         self._options, self._augment = options, augment
+        corpora = list(corpora)
+        letters = {letter for corpus in corpora for clip in corpus.clips for letter in clip.text}
+        unwritable = set(tokenizer.missing_characters(''.join(sorted(letters))))
         pairs = [(_Item(corpus, i, clip.duration_s, tokenizer.encode(clip.text)),
                   _weight(clip, options.weights))
                  for corpus in corpora for i, clip in enumerate(corpus.clips)
-                 if clip.split == split and _SHORTEST_S <= clip.duration_s <= _LONGEST_S]
+                 if clip.split == split and _SHORTEST_S <= clip.duration_s <= _LONGEST_S
+                 and unwritable.isdisjoint(clip.text)]
         pairs = [pair for pair in pairs if pair[1] > 0]
         if not pairs:
             raise CorpusError(f'no clip of {_SHORTEST_S} to {_LONGEST_S} s with the split '
