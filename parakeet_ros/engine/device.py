@@ -1,4 +1,4 @@
-"""Choosing the device and the number format, and checking that they are there."""
+"""Choosing the device, and checking that it is there."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ import torch
 from torch import Tensor
 
 from .errors import DeviceError
-
-_DTYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16,
-           'int8': torch.int8}
 
 
 def resolve_device(name: str) -> torch.device:
@@ -40,21 +37,6 @@ def resolve_device(name: str) -> torch.device:
             f"device '{name}': this machine has {n_devices} CUDA device(s), counted from cuda:0"
         )
     return torch.device('cuda', int(index or 0))
-
-
-def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
-    """
-    Return the encoder's number format; ``auto`` is float16 on CUDA and float32 on the CPU.
-
-    :raises DeviceError: the name is unknown, or the device does not have the format.
-    """
-    if name == 'auto':
-        return torch.float16 if device.type == 'cuda' else torch.float32
-    if name not in _DTYPES:
-        raise DeviceError(f"unknown dtype '{name}'; give auto, {', '.join(_DTYPES)}")
-    if name == 'bfloat16' and device.type == 'cuda' and not torch.cuda.is_bf16_supported():
-        raise DeviceError(f"dtype 'bfloat16': {device} does not have it; use auto or float16")
-    return _DTYPES[name]
 
 
 def transducer_dtype(encoder_dtype: torch.dtype, device: torch.device) -> torch.dtype:

@@ -233,13 +233,6 @@ class FastEncoder(nn.Module):
             release()
         self._kept_keys: list[Tensor] = []
 
-    def pack(self, release: Callable[[], None] = lambda: None) -> None:
-        """Let every linear layer lay its weights out for the processor; then call ``release``."""
-        for module in self.modules():
-            if isinstance(module, PreparedLinear):
-                module.pack()
-                release()
-
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Encode a padded batch, as ``FastConformerEncoder`` does."""
         # To ask a GPU whether there is padding would be to wait for it.

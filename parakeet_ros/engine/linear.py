@@ -10,6 +10,7 @@ small layer before it is used, and where it is absent or fails, only speed is lo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -123,22 +124,35 @@ class PreparedLinear(nn.Module):
         return _activate(y, self.activation)
 
 
+def pack(module: nn.Module, release: Callable[[], None] = lambda: None) -> None:
+    """Pack every prepared layer in a module, and call ``release`` after each."""
+    for layer in module.modules():
+        if isinstance(layer, PreparedLinear):
+            layer.pack()
+            release()
+
+
 @cache
 def packs(number_format: torch.dtype) -> bool:
     """Try whether this torch on this processor computes rightly with packed weights."""
     if number_format == torch.float16:  # a GPU's; few processors compute with it
         return False
+    try:
+        with torch.device('cpu'):  # networks are laid out on the meta device
+            return _packed_error(number_format) < 1.0  # bfloat16 rounds before SiLU or after
+    except (AttributeError, NotImplementedError, RuntimeError, TypeError):
+        return False
+
+
+def _packed_error(number_format: torch.dtype) -> float:
+    """Return how far a packed layer is from one that is not, with outputs of up to 90."""
     generator = torch.Generator().manual_seed(0)
     weight, bias, x = (torch.randn(shape, generator=generator)
                        for shape in ((512, 512), (512,), (1, 5, 512)))
     plain, packed = (PreparedLinear(weight, bias, number_format, 'silu', after_silu=True)
                      for _ in range(2))
-    try:
-        packed._pack()
-        difference = (packed(x).float() - plain(x).float()).abs().max()
-    except (AttributeError, NotImplementedError, RuntimeError, TypeError):
-        return False
-    return bool(difference < 1.0)  # of outputs up to 90; bfloat16 rounds them before SiLU or after
+    packed._pack()
+    return float((packed(x).float() - plain(x).float()).abs().max())
 
 
 def _activate(x: Tensor, activation: str) -> Tensor:

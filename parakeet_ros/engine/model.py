@@ -18,8 +18,10 @@ from .encoder import FastConformerEncoder, n_encoder_frames
 from .encoder_graphs import EncoderGraphs
 from .errors import CheckpointError
 from .fast_encoder import FastEncoder
+from .fast_transducer import INEXACT, quantize_transducer
 from .features import LogMel
 from .head_config import CtcConfig, HeadConfig
+from .linear import pack, packs
 from .stopwatch import Stopwatch
 from .transducer import Transducer
 from .weights import load_weights
@@ -99,6 +101,8 @@ class Model(nn.Module):
         assert isinstance(self.encoder, FastConformerEncoder)
         self.encoder = FastEncoder(self.encoder, dtype, release)
         if isinstance(self.head, Transducer):
+            if device.type == 'cpu' and dtype in INEXACT and packs(torch.int8):
+                quantize_transducer(self.head)
             self.head.to(transducer_dtype(dtype, device))
         release()
 
@@ -107,8 +111,7 @@ class Model(nn.Module):
     ) -> Model:
         """Move converted networks to their device, ready for inference, and return them."""
         model = self.eval().requires_grad_(False).to(device)
-        assert isinstance(model.encoder, FastEncoder)
-        model.encoder.pack(release)
+        pack(model, release)
         return model
 
     def decode(

@@ -87,9 +87,9 @@ class Joint(nn.Module):
         """Lay out the layers of ``config``."""
         super().__init__()
         self.encoder = nn.Linear(config.encoder_size, config.joint_size)
-        self.prediction = nn.Linear(config.prediction_size, config.joint_size)
+        self.prediction: nn.Module = nn.Linear(config.prediction_size, config.joint_size)
         n_outputs = config.vocab_size + 1 + len(config.durations)
-        self.output = nn.Linear(config.joint_size, n_outputs)
+        self.output: nn.Module = nn.Linear(config.joint_size, n_outputs)
         self.activation = _ACTIVATIONS[config.activation]
 
     def forward(self, encoder: Tensor, prediction: Tensor) -> Tensor:

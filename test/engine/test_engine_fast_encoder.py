@@ -9,7 +9,7 @@ from parakeet_ros.engine import fast_encoder, load_model
 from parakeet_ros.engine.config import EncoderConfig
 from parakeet_ros.engine.encoder import FastConformerEncoder
 from parakeet_ros.engine.fast_encoder import FastEncoder
-from parakeet_ros.engine.linear import PreparedLinear
+from parakeet_ros.engine.linear import pack, PreparedLinear
 from parakeet_ros.engine.loading import BUILTIN_MODEL, read_model
 from parakeet_ros.engine.model import reference_model
 import pytest
@@ -43,7 +43,7 @@ def pair(config: EncoderConfig, dtype: torch.dtype) -> tuple[FastConformerEncode
                 tensor.add_(1.0).abs_()
         encoders.append(encoder)
     fast = FastEncoder(encoders[1], dtype)
-    fast.pack()
+    pack(fast)
     return encoders[0], fast
 
 
@@ -136,7 +136,7 @@ def test_int8_leaves_small_layers_in_float32(builtin, heldout):
     int8 = load_model('builtin', device='cpu', dtype='int8')
     assert int8.dtype == torch.int8
     waveform, _ = heldout[0]
-    assert int8.transcribe(waveform).tokens == builtin.transcribe(waveform).tokens
+    assert int8.transcribe(waveform).text == builtin.transcribe(waveform).text
     formats = {module.number_format for module in pair(CONFIGS['wide'], torch.int8)[1].modules()
                if isinstance(module, PreparedLinear)}
     assert formats == {torch.int8, torch.float32}

@@ -96,3 +96,12 @@ def test_silence_stays_silent_in_int8():
     layer = PreparedLinear(torch.randn(512, 512), None, torch.int8, after_silu=True)
     layer.pack()
     assert layer(torch.zeros(2, 512)).abs().max() < 1e-9
+
+
+def test_what_a_processor_packs_does_not_depend_on_where_it_is_asked():
+    for number_format in (torch.float32, torch.bfloat16, torch.int8):
+        packs.cache_clear()
+        with torch.device('meta'):
+            found = packs(number_format)
+        packs.cache_clear()
+        assert packs(number_format) == found
