@@ -173,8 +173,7 @@ class FastSubsampling(nn.Module):
         super().__init__()
         first, *others = (layer for layer in module.conv if isinstance(layer, nn.Conv2d))
         self.first = PreparedLinear(first.weight.flatten(1), first.bias, dtype, 'relu')
-        self.other_dtype = other_dtype(dtype)
-        self.depthwise = nn.ModuleList(layer.to(self.other_dtype) for layer in others[::2])
+        self.depthwise = nn.ModuleList(layer.to(dtype) for layer in others[::2])
         self.pointwise = nn.ModuleList(
             PreparedLinear(layer.weight[:, :, 0, 0], layer.bias, dtype, 'relu')
             for layer in others[1::2])
@@ -194,8 +193,7 @@ class FastSubsampling(nn.Module):
         x = self.first(windows.flatten(3))  # [B, T / 2, bands, C]
         lengths = (lengths - 1) // 2 + 1
         for depthwise, pointwise in zip(self.depthwise, self.pointwise, strict=True):
-            x = zero_padding(x).to(self.other_dtype)
-            x = depthwise(x.permute(0, 3, 1, 2))  # channels-last in memory
+            x = depthwise(zero_padding(x).permute(0, 3, 1, 2))  # channels-last in memory
             x = pointwise(x.permute(0, 2, 3, 1))
             lengths = (lengths - 1) // 2 + 1
         return self.out(x.flatten(2)), lengths
@@ -268,7 +266,7 @@ class FastEncoder(nn.Module):
 
 def other_dtype(dtype: torch.dtype) -> torch.dtype:
     """
-    Return the format of all but the linear layers.
+    Return the format of all in a layer but the products with weights.
 
     A CPU computes it in float32 in little more time.  With attention, convolutions and all in
     bfloat16 the built-in model's encoder would be off by 4.5 instead of 3.3 parts in a thousand.

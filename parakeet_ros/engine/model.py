@@ -22,6 +22,7 @@ from .fast_transducer import INEXACT, quantize_transducer
 from .features import LogMel
 from .head_config import CtcConfig, HeadConfig
 from .linear import pack, packs
+from .memory import release_freed
 from .stopwatch import Stopwatch
 from .transducer import Transducer
 from .weights import load_weights
@@ -112,6 +113,7 @@ class Model(nn.Module):
         """Move converted networks to their device, ready for inference, and return them."""
         model = self.eval().requires_grad_(False).to(device)
         pack(model, release)
+        release_freed()
         return model
 
     def decode(
