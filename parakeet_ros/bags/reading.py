@@ -192,6 +192,12 @@ def open_bag(path: str | Path) -> Iterator[Bag]:
         bag = _open_whole(path, reader)
     except Exception as error:  # whatever the damage has led to
         bag = _open_damaged(path, error)
+    for file in bag.files:
+        log = file.with_name(f'{file.name}-wal')
+        if log.is_file() and log.stat().st_size:
+            bag.losses.append(
+                f'{log.name} holds messages that were never moved into the database: the recorder '
+                f"was killed. To have them too: sqlite3 {file} 'PRAGMA wal_checkpoint'")
     try:
         yield bag
     finally:

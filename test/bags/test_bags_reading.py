@@ -1,7 +1,10 @@
 """Bags of either storage, whole or damaged: what is in them, and what was lost."""
 
+from contextlib import closing
 from pathlib import Path
 import re
+import shutil
+import sqlite3
 
 import numpy as np
 from parakeet_ros.audio_messages import MGONZS13, ROS_DRIVERS
@@ -228,3 +231,36 @@ def test_what_a_bag_says_of_its_messages_is_believed_before_ours(
         with open_bag(path) as bag:
             [info] = bag.messages({'/audio_info'})
             assert (info.message.sample_rate, info.message.channels) == (48_000, 2)
+
+
+@pytest.mark.parametrize('chunk_ms', [250, 2_000])  # 2 and 16 pages of 4 KiB
+def test_large_messages_of_a_truncated_sqlite3_bag_are_put_together_from_their_pages(
+        tmp_path: Path, chunk_ms: float) -> None:
+    entries = list(audio(NOISE, chunk_ms=chunk_ms))
+    whole, _ = samples(write_bag(tmp_path / 'whole', entries, 'sqlite3'))
+    [file] = storage_files(write_bag(tmp_path / 'bag', entries, 'sqlite3'))
+    data = file.read_bytes()
+    file.write_bytes(data[:int(0.6 * len(data))])
+    found, _ = samples(file)
+    assert len(found) > 0.5 * len(whole)
+    assert found == whole[:len(found)]
+
+
+def test_messages_left_in_the_log_of_a_killed_recorder_are_pointed_at(tmp_path: Path) -> None:
+    [file] = storage_files(write(tmp_path / 'bag', 'sqlite3'))
+    killed = tmp_path / 'killed.db3'
+    log = tmp_path / f'{killed.name}-wal'
+    with closing(sqlite3.connect(file)) as recorder:
+        recorder.execute('PRAGMA journal_mode = WAL')
+        recorder.execute('INSERT INTO messages SELECT id + 9999, topic_id, timestamp, data '
+                         'FROM messages')
+        recorder.commit()
+        shutil.copy(file, killed)
+        shutil.copy(f'{file}-wal', log)
+    found, losses = samples(killed)
+    assert len(found) == 1500
+    [loss] = losses
+    with closing(sqlite3.connect(killed)) as database:
+        database.execute(re.search("'(PRAGMA .*)'", loss)[1])
+    found, losses = samples(killed)
+    assert (len(found), losses) == (3000, [])
