@@ -61,8 +61,9 @@ class GraphPool:
                 output = function()
         except RuntimeError as error:  # OutOfMemoryError is one
             self.n_free = 0
+            reason = str(error.__context__ or error).partition('\n')[0]
             _logger.warning('no CUDA graph for %s, nor for what comes up later, so that it takes '
-                            'longer: %s', name, str(error).partition('\n')[0])
+                            'longer: %s', name, reason)
             return None
         self.n_free -= 1
         return Capture(graph, output)

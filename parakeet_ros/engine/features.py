@@ -14,6 +14,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from .buckets import frame_bucket
 from .config import FeaturesConfig
 from .device import to_device
 
@@ -60,10 +61,13 @@ class LogMel(nn.Module):
 
     def _log_mel(self, waveform: Tensor) -> Tensor:
         """Return ``[n_mels, n_samples // hop]`` for ``[n_samples]``."""
-        config = self.config
+        config, n_frames = self.config, self.n_frames(len(waveform))
         change = waveform[1:] - config.preemphasis * waveform[:-1]
+        # Silence up to one of a few lengths: cuFFT keeps a plan for each number of frames.
+        n_samples = frame_bucket(n_frames + 1) * config.hop_samples
+        silence = waveform.new_zeros(n_samples - len(waveform))
         spectrum = torch.stft(
-            torch.cat((waveform[:1], change)),
+            torch.cat((waveform[:1], change, silence)),
             n_fft=config.n_fft,
             hop_length=config.hop_samples,
             win_length=config.window_samples,
@@ -71,9 +75,9 @@ class LogMel(nn.Module):
             center=True,
             pad_mode='constant',
             return_complex=True,
-        )  # [n_fft // 2 + 1, frames + 1]
+        )  # [n_fft // 2 + 1, more frames than are valid]
         power = spectrum.real.square() + spectrum.imag.square()
-        power = power[:, : self.n_frames(len(waveform))]  # NeMo counts out the last frame
+        power = power[:, :n_frames]
         return _normalise(torch.log(self.filterbank[0] @ power + config.log_guard))
 
 

@@ -185,3 +185,17 @@ def test_the_encoder_asks_for_no_value_and_copies_nothing_from_the_host(tiny_che
         encoded, _ = model.encoder(features, lengths)
     assert encoded.shape == (2, 24, 64) and encoded.device.type == 'meta'
     assert not set(recorder.names) & {*LOOKS, 'lift_fresh', 'scalar_tensor'}
+
+
+def test_features_take_few_lengths_of_fourier_transforms(builtin, monkeypatch):
+    lengths, transform = set(), torch.stft
+
+    def stft(signal, *arguments, **keywords):
+        lengths.add(len(signal))
+        return transform(signal, *arguments, **keywords)
+
+    monkeypatch.setattr(torch, 'stft', stft)
+    for n_samples in range(4_000, 20_000, 1_003):
+        _, n_frames = builtin.model.features([torch.zeros(n_samples)])
+        assert n_frames.tolist() == [n_samples // 160]
+    assert lengths == {10_240, 20_480}
