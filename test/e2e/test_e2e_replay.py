@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+import re
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ from clips import EASY, OTHER, SHORT_CLIPS, silence, spoken
 import numpy as np
 from parakeet_ros.bags.hearing import BagListener
 from parakeet_ros.bags.reading import open_bag
+from parakeet_ros.bags.recording import topic_pattern
 from parakeet_ros.bags.settings import read_parameters
 from parakeet_ros.engine import load_model
 from parakeet_ros.speech_messages import result_json
@@ -122,6 +124,16 @@ def seconds(stamp: dict[str, int]) -> float:
     return (stamp['sec'] * 10**9 + stamp['nanosec'] - START_NS) / 1e9
 
 
+def unrecorded_topics(probe: Probe) -> set[str]:
+    """Return the topics of the node that record.launch.py leaves out."""
+    graph, node = probe.node, ('asr', '/')
+    pairs = (*graph.get_publisher_names_and_types_by_node(*node),
+             *graph.get_subscriber_names_and_types_by_node(*node))
+    names = {name for name, _ in pairs}
+    assert {'/audio', '/audio_info', '/robot_speaking', '/speech/is_speaking'} <= names
+    return {name for name in names if not re.search(topic_pattern('', 'audio'), name)}
+
+
 def test_what_was_heard_live_is_heard_again_in_its_recording(start_asr, probe, tmp_path, engine):
     start_asr()
     probe.until_active()
@@ -133,6 +145,7 @@ def test_what_was_heard_live_is_heard_again_in_its_recording(start_asr, probe, t
                 (f'/{topic}', time.time_ns(), data)), qos, raw=True)
     microphone = Microphone(probe, info=pcm_info())
     microphone.until_heard()
+    assert unrecorded_topics(probe) <= {'/rosout', '/asr/transition_event'}
     microphone.say(np.concatenate([spoken(EASY), silence(0.4), spoken(LONG)]), rate=2)
     microphone.next_ns += 3 * 10**9  # switched off for a while
     microphone.say(spoken(OTHER), rate=2)
