@@ -1,5 +1,5 @@
 """
-What half precision changes: encoder error and differing tokens against float32, on the CPU.
+What less exact number formats change: encoder error and differing tokens against float32.
 
 The packaged model hears its 54 short held-out clips, each random-weight checkpoint of the NeMo
 oracle nine inputs. Random weights make near-ties that training would not leave, and a decoder that
@@ -9,9 +9,10 @@ Error: norm of the difference of the encoder output over the norm of the output,
 inputs, in parts per thousand. Texts, tokens: inputs whose text or whose token ids differ. Token
 edits: tokens to change, insert or delete, in percent of the float32 tokens.
 
-Kernels round by processor: where bfloat16 is not native, one or two of the packaged model's
-nearest ties flip. Prints a table and, as its last line, one JSON object; `--output` appends that
-line to a file.
+Runs on the CPU, whose kernels round as its instructions do. int8 is for large layers only, of
+which these small models have few or none: `--int8-all` rounds all layers, so that its effect on a
+trained model can be seen. Prints a table and, as its last line, one JSON object; `--output`
+appends that line to a file.
 """
 
 import argparse
@@ -26,12 +27,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from parakeet_ros.engine import load_model, Transcriber, Transcript
+from parakeet_ros.engine import linear, load_model, Transcriber, Transcript
 import soundfile
 import torch
 
 DATA = Path(__file__).parents[1] / 'test' / 'data'
-DTYPES = ('float16', 'bfloat16')
+DTYPES = ('float16', 'bfloat16', 'int8')
 # Name -> source and head.
 MODELS = {
     'builtin': ('builtin', 'auto'),
@@ -43,10 +44,13 @@ MODELS = {
 
 def main() -> None:
     """Compare every model in every number format."""
-    parser = argparse.ArgumentParser(description='What half precision changes')
+    parser = argparse.ArgumentParser(description='What less exact number formats change')
     parser.add_argument('--models', nargs='+', choices=MODELS, default=list(MODELS))
     parser.add_argument('--output', type=Path, metavar='FILE', help='append the JSON line to it')
+    parser.add_argument('--int8-all', action='store_true', help='round small layers, too')
     options = parser.parse_args()
+    if options.int8_all:
+        linear.LARGE = 0
     print(f'{"model":14}{"dtype":10}{"inputs":>7}{"error ‰":>9}{"texts":>7}{"tokens":>8}'
           f'{"edits %":>9}')
     rows = []
@@ -56,7 +60,8 @@ def main() -> None:
                   f'{row["texts"]:7}{row["tokens"]:8}{row["token_edits_percent"]:9.2f}')
             rows.append(row)
     record = {'benchmark': 'precision', 'device': processor_name(), 'torch': torch.__version__,
-              'date': datetime.now(timezone.utc).date().isoformat(), 'rows': rows}
+              'date': datetime.now(timezone.utc).date().isoformat(),
+              'int8_all': options.int8_all, 'rows': rows}
     line = json.dumps(record)
     if options.output:
         with options.output.open('a') as file:

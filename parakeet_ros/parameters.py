@@ -36,8 +36,8 @@ class Parameters:
         'file or of a folder, or "builtin" (small, robot commands only).')
     device: str = _setting('auto', 'Where the model runs: auto, cpu, cuda or cuda:N.')
     dtype: str = _setting(
-        'auto', 'Encoder precision: auto (float16 on CUDA, float32 on CPU), float32, float16 '
-        'or bfloat16.')
+        'auto', 'Encoder precision: auto (float16 on CUDA; on a CPU the fastest, but float32 for '
+        'a small model), float32 (exact), float16, bfloat16 or int8 (CPU only).')
     autostart: bool = _setting(
         True, 'Configure and activate at start, without a lifecycle manager.', change=READ_ONLY)
     queue_size: int = _setting(

@@ -39,7 +39,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
                              'default: %(default)s')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--dtype', default='auto',
-                        help='number format of the encoder: auto, float32, float16 or bfloat16')
+                        help='number format of the encoder: auto, float32, float16, bfloat16 or '
+                             'int8 (CPU only)')
     parser.add_argument('-f', '--format', choices=list(FORMATS), default='txt',
                         help='default: %(default)s; json has everything, one object per line')
     parser.add_argument('-o', '--output', type=Path, metavar='DIR',

@@ -187,13 +187,12 @@ def margins(builtin, heldout):
     return seen
 
 
-@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
-def test_half_precision_changes_no_text_but_near_ties(heldout, texts, margins, dtype):
-    half = load_model('builtin', device='cpu', dtype=dtype)
-    found = [half.transcribe(waveform).text for waveform, _ in heldout]
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16', 'int8'])
+def test_inexact_formats_change_no_text_but_near_ties(heldout, texts, margins, dtype):
+    inexact = load_model('builtin', device='cpu', dtype=dtype)
+    found = [inexact.transcribe(waveform).text for waveform, _ in heldout]
     changed = [margin for margin, a, b in zip(margins, texts, found, strict=True) if a != b]
-    # None where bfloat16 is native (AVX-512).  Two of the choices are by under 0.003 logits, so
-    # that other kernels, which round otherwise, may flip them.
+    # Two of the choices are by under 0.003 logits: whether they flip is the kernels' chance.
     assert len(changed) <= 2 and all(margin < 0.1 for margin in changed)
 
 

@@ -139,13 +139,14 @@ def change_tokenizer(members: dict[str, bytes]) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize('change', [change_weight, change_config, change_tokenizer])
-def test_another_content_in_the_same_place_is_another_model(reads, model, change):
+def test_another_content_in_the_same_place_is_another_model(
+        reads, model, change, monkeypatch):
     first = load_model(model, device='cpu')
     content = pack(model.with_name('new'), change(read_members())).read_bytes()
     overwrite(model, content)
     second = load_model(model, device='cpu')
     assert reads == [model, model]
-    os.environ[SIZE_VARIABLE] = '0'
+    monkeypatch.setenv(SIZE_VARIABLE, '0')
     assert_same(second, load_model(model, device='cpu'))
     states = first.model.state_dict(), second.model.state_dict()
     assert (change is change_weight) == any(
