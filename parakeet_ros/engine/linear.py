@@ -18,6 +18,7 @@ from torch import nn, Tensor
 from torch.nn import functional
 
 from .int8 import quantize_rows, ZERO_OF_SILU
+from .packed import bytes_of, layout_of, Packer
 
 # Smaller layers stay in the processor's caches: packing float32 weights and rounding to int8 gain
 # nothing there.
@@ -29,13 +30,18 @@ class PreparedLinear(nn.Module):
     """
     ``activation(x W^T + b)``.
 
-    Its state are the buffers ``weight``, ``scale`` and ``bias``, for any processor.  ``pack``
-    hands the weights over in this processor's own layout; ``weight`` is empty from then on.
+    Its state are the buffers ``weight``, ``scale``, ``shift`` and ``bias``, for any processor.
+    ``pack`` hands the weights over in this processor's own layout; from then on ``weight`` is
+    empty.  Of int8, for which that takes longest, ``content`` and ``layout`` are what it takes to
+    have them back.
     """
 
     weight: Tensor  # [N, K] in the number format
     scale: Tensor | None  # float32 [N], what one step of an int8 weight stands for
+    shift: Tensor | None  # float32 [N], what the place of 0 adds to every product of int8
     bias: Tensor | None  # [N] in the number format, for int8 float32
+    content: Tensor | None  # uint8, the packed weights
+    layout: Tensor | None  # uint8, which layout that is
 
     def __init__(
         self,
@@ -61,35 +67,68 @@ class PreparedLinear(nn.Module):
         self.activation = activation
         self.zero = ZERO_OF_SILU if after_silu else 0
         is_int8 = number_format == torch.int8
-        scale = None
-        if is_int8:
+        scale = shift = None
+        if is_int8 and weight.is_meta:  # where arithmetic would load half of torch's compiler
+            scale = shift = weight.new_empty(len(weight), dtype=torch.float32)
+            weight = weight.new_empty(weight.shape, dtype=torch.int8)
+        elif is_int8:
             weight, scale = quantize_rows(weight.detach().float())
             scale = scale[:, 0]
+            # Sums of integers below 2**24 are exact, and ten times as fast as those of int8.
+            shift = weight.float().sum(1) * scale * -self.zero
         if bias is not None:
             bias = bias.detach().to(torch.float32 if is_int8 else number_format)
         self.register_buffer('weight', weight.detach().to(number_format))
         self.register_buffer('scale', scale)
+        self.register_buffer('shift', shift)
         self.register_buffer('bias', bias)
+        self.register_buffer('content', None)
+        self.register_buffer('layout', None)
         self._packed: Tensor | None = None
-        # For int8: what the place of 0 adds to every product, and where oneDNN has 0 in weights.
-        self._shift = self._weight_zeros = torch.empty(0)
+        self._shape = weight.shape
+        # Where oneDNN has 0 in int8 weights.
+        self._weight_zeros = torch.zeros(len(weight) if is_int8 else 0, dtype=torch.int64,
+                                         device='cpu')
 
-    def pack(self) -> None:
-        """Lay the weights out for this processor, where it gains by that."""
+    def pack(self, packer: Packer | None = None) -> None:
+        """
+        Lay the weights out for this processor, where it gains by that.
+
+        :param packer: one for all layers of a model.
+        :raises ValueError: they were laid out already, for another one.
+        """
         n_weights = self.weight.numel()
-        if self.weight.device.type != 'cpu' or not n_weights or not packs(self.number_format):
+        if self._packed is not None or self.weight.device.type != 'cpu':
             return
-        if n_weights >= LARGE or self.number_format != torch.float32:
-            self._pack()
+        if self.content is not None and self.layout is not None:
+            self._take((packer or Packer()).restore(
+                self.content, self.layout, self._laid_out, self._shape, self.number_format))
+        elif packs(self.number_format) and (
+                n_weights >= LARGE or self.number_format != torch.float32):
+            self._take(self._laid_out(self.weight))
 
-    def _pack(self) -> None:
+    @property
+    def wants_packing(self) -> bool:
+        """Tell whether the weights are hardly of use before they are packed."""
+        return self.number_format == torch.int8
+
+    def expect(self, content: Tensor, layout: Tensor) -> None:
+        """Make room for packed weights, which take the place of the plain ones."""
+        self.weight = self.weight.new_empty(0)
+        self.content, self.layout = (each.to(self.weight.device) for each in (content, layout))
+
+    def _laid_out(self, weight: Tensor) -> Tensor:
+        packed: Tensor = (
+            torch.ops.onednn.qlinear_prepack(weight, None) if weight.dtype == torch.int8
+            else torch.ops.mkldnn._reorder_linear_weight(weight))
+        return packed
+
+    def _take(self, packed: Tensor) -> None:
+        self._packed = packed
         if self.number_format == torch.int8:
-            assert self.scale is not None
-            self._shift = self.weight.sum(1) * self.scale * -self.zero
-            self._weight_zeros = torch.zeros(len(self.weight), dtype=torch.int64)
-            self._packed = torch.ops.onednn.qlinear_prepack(self.weight, None)
-        else:
-            self._packed = torch.ops.mkldnn._reorder_linear_weight(self.weight)
+            self.content, self.layout = bytes_of(packed), layout_of(packed)
+            if self.content is None or self.layout is None:
+                return  # who keeps the state then needs the plain weights
         self.weight = self.weight.new_empty(0)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,7 +155,7 @@ class PreparedLinear(nn.Module):
             y = functional.linear(steps.float() - self.zero, self.weight.float()) * self.scale
         else:
             y = torch.ops.onednn.qlinear_pointwise.default(
-                steps, 1.0, 0, self._packed, self.scale, self._weight_zeros, self._shift, 1.0, 0,
+                steps, 1.0, 0, self._packed, self.scale, self._weight_zeros, self.shift, 1.0, 0,
                 torch.float32, 'none', [], '')
         y = y.mul_(step)
         if self.bias is not None:
@@ -124,11 +163,19 @@ class PreparedLinear(nn.Module):
         return _activate(y, self.activation)
 
 
-def pack(module: nn.Module, release: Callable[[], None] = lambda: None) -> None:
-    """Pack every prepared layer in a module, and call ``release`` after each."""
+def pack(module: nn.Module, release: Callable[[], None] = lambda: None,
+         all_layers: bool = True) -> None:
+    """
+    Pack the prepared layers in a module.
+
+    :param release: called after each, when its plain weights are not looked at any more.
+    :param all_layers: else only those that want it before they are used.
+    :raises ValueError: weights were laid out already, for another processor.
+    """
+    packer = Packer()
     for layer in module.modules():
-        if isinstance(layer, PreparedLinear):
-            layer.pack()
+        if isinstance(layer, PreparedLinear) and (all_layers or layer.wants_packing):
+            layer.pack(packer)
             release()
 
 
@@ -151,7 +198,7 @@ def _packed_error(number_format: torch.dtype) -> float:
                        for shape in ((512, 512), (512,), (1, 5, 512)))
     plain, packed = (PreparedLinear(weight, bias, number_format, 'silu', after_silu=True)
                      for _ in range(2))
-    packed._pack()
+    packed._take(packed._laid_out(packed.weight))
     return float((packed(x).float() - plain(x).float()).abs().max())
 
 

@@ -85,19 +85,19 @@ def _load(
             try:
                 model = restore_model(
                     parse_config(prepared.config, str(path)), prepared.state, device, dtype, head)
+                model.finish(device, prepared.release)
                 _logger.info('took converted weights from %s', cache.folder)
-                return model.finish(device, prepared.release), prepared.tokenizer_model
+                return model, prepared.tokenizer_model
             except ValueError as error:
                 _logger.warning('converted weights do not fit, converting again: %s', error)
                 cache.remove(key)
     checkpoint = _read(path)
-    model = convert_model(checkpoint, device, dtype, head)
+    model = convert_model(checkpoint, device, dtype, head).finish(device, checkpoint.release)
     if cache and key and key == cache_key(path, device, dtype, head):  # else the file has changed
-        # Nothing may hold on to these weights: to pack one is to free it.
         cache.write(key, Prepared(
             checkpoint.raw_config, checkpoint.tokenizer_model, model.state_dict()),
             f'{path.name}, {format_name(dtype)}')
-    return model.finish(device, checkpoint.release), checkpoint.tokenizer_model
+    return model, checkpoint.tokenizer_model
 
 
 def cache_key(path: Path, device: torch.device, dtype: torch.dtype, head: str) -> str | None:

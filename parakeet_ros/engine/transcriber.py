@@ -35,6 +35,7 @@ from .waveform import check_waveform, Waveform
 
 Audio = Waveform | str | os.PathLike[str]
 _Audio = TypeVar('_Audio', bound=Audio)
+_LARGE = 100_000_000  # parameters
 _BATCH = 8  # waveforms of a list that are decoded together
 
 
@@ -59,6 +60,8 @@ class Transcriber:
         self.config = model.config
         self.tokenizer = tokenizer
         self._lock = threading.Lock()
+        # Who transcribes once with a large model does not wait until its weights are packed.
+        self._packs = model.n_encoder_parameters < _LARGE
         self._queue = OwnStream(model.device)
 
     @property
@@ -83,6 +86,7 @@ class Transcriber:
 
     def warm_up(self) -> None:
         """Run one second of noise, so that the first utterance finds caches and kernels ready."""
+        self._packs = True
         noise = torch.randn(self.sample_rate, generator=torch.Generator().manual_seed(0))
         self.transcribe(0.01 * noise, self.sample_rate)
 
@@ -201,6 +205,8 @@ class Transcriber:
         """
         with self._lock, torch.inference_mode(), self._queue.use():
             stopwatch = Stopwatch(self.device)
+            if self._packs:
+                self.model.pack()
             self._check_sample_rate(sample_rate)
             self._check_hotwords(options.hotwords)
             checked = [check_waveform(waveform) for waveform in waveforms]
@@ -210,6 +216,7 @@ class Transcriber:
                 for hypothesis, waveform in zip(hypotheses, checked, strict=True)
             ]
             timings = stopwatch.stop()
+            self._packs = True
         audio_s = sum(transcript.audio_s for transcript in transcripts)
         return [
             replace(transcript, timings=timings.share(

@@ -44,7 +44,7 @@ class Prepared(NamedTuple):
 
     config: dict[str, Any]  # as NeMo writes it
     tokenizer_model: bytes
-    state: dict[str, Tensor]  # under our names, on the CPU
+    state: dict[str, Tensor]  # under our names, as finished for its device
     release: Callable[[], None] = lambda: None  # forgets the pages of a file they are in
 
 
@@ -120,7 +120,7 @@ class WeightCache:
             self._make_room(size)
             tokenizer = _as_tensor(prepared.tokenizer_model)
             self._write(
-                key, {_TOKENIZER: tokenizer, **_contiguous(prepared.state)},
+                key, {_TOKENIZER: tokenizer, **_on_host(prepared.state)},
                 {'key': key, 'config': config, 'description': description})
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             _warn_once('converted weights are not kept, so every start converts them again '
@@ -240,8 +240,8 @@ def _as_tensor(content: bytes) -> Tensor:
     return torch.frombuffer(bytearray(content), dtype=torch.uint8)
 
 
-def _contiguous(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.contiguous() for name, tensor in state.items()}
+def _on_host(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.cpu().contiguous() for name, tensor in state.items()}
 
 
 @cache

@@ -9,12 +9,21 @@ import os
 from pathlib import Path
 import resource
 import shutil
+import subprocess
+import sys
 import threading
 import time
 
 from archives import pack, read_members, read_zip, SOURCE, write_zip
 from engine_oracle import DATA, ORACLE
-from parakeet_ros.engine import CheckpointError, load_model, loading, Transcriber, weight_cache
+from parakeet_ros.engine import (
+    CheckpointError,
+    linear,
+    load_model,
+    loading,
+    Transcriber,
+    weight_cache,
+)
 from parakeet_ros.engine.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from parakeet_ros.engine.weight_cache import Prepared, SIZE_VARIABLE, WeightCache
 import pytest
@@ -88,7 +97,7 @@ def assert_same(found: Transcriber, wanted: Transcriber) -> None:
 # --- a hit ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('dtype', ['float32', 'float16', 'bfloat16'])
+@pytest.mark.parametrize('dtype', ['float32', 'float16', 'bfloat16', 'int8'])
 @pytest.mark.parametrize(('source', 'head'), [
     (SOURCE, 'auto'), (ORACLE / 'hybrid.nemo', 'ctc'), (ORACLE / 'hybrid.nemo', 'transducer'),
     (ORACLE / 'rnnt.nemo', 'auto'), (FOLDER, 'auto')])
@@ -98,6 +107,52 @@ def test_the_second_load_gives_the_same_without_reading(reads, source, head, dty
     second = load_model(source, device='cpu', dtype=dtype, head=head)
     assert reads == [source]
     assert_same(second, first)
+
+
+@pytest.fixture()
+def packed_int8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let layers of any size have int8 weights, laid out for this processor."""
+    monkeypatch.setattr(linear, 'LARGE', 0)
+    if not linear.packs(torch.int8):
+        pytest.skip('needs oneDNN with int8')
+
+
+@pytest.mark.usefixtures('packed_int8')
+def test_weights_in_the_layout_of_this_processor_are_kept(reads, model):
+    first = load_model(model, device='cpu', dtype='int8')
+    state = first.model.state_dict()
+    assert any(name.endswith('.content') for name in state)
+    second = load_model(model, device='cpu', dtype='int8')
+    assert reads == [model]
+    assert_same(second, first)
+    waveform = 0.1 * torch.randn(16_000, generator=torch.Generator().manual_seed(0))
+    scores = [each.transcribe(waveform, each.sample_rate).score for each in (first, second)]
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.usefixtures('packed_int8')
+def test_weights_laid_out_for_another_processor_are_converted_again(reads, model, cache, caplog):
+    wanted = load_model(model, device='cpu', dtype='int8')
+    key = only_entry(cache).stem
+    prepared = cache.read(key)
+    state = {name: each.flip(0) if name.endswith('.layout') else each
+             for name, each in prepared.state.items()}
+    assert cache.write(key, prepared._replace(state=state), '')
+    assert_same(load_model(model, device='cpu', dtype='int8'), wanted)
+    assert len(reads) == 2
+    assert 'laid out for another processor' in caplog.text
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'int8'])
+def test_a_hit_does_not_load_the_compiler_of_torch(model, dtype):
+    load_model(model, device='cpu', dtype=dtype)
+    code = ('import sys, torch\nfrom parakeet_ros.engine import load_model, loading\n'
+            'loading.WORTH_BYTES = 0\nloading._read = None\n'
+            f'load_model({str(model)!r}, device="cpu", dtype={dtype!r}).warm_up()\n'
+            'sys.exit("torch._dynamo" in sys.modules or "sympy" in sys.modules)')
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                            cwd=Path(__file__).parents[2], check=False)
+    assert result.returncode == 0, result.stderr
 
 
 def test_a_copy_elsewhere_is_the_same_model(reads, model, tmp_path):
