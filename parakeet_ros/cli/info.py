@@ -45,10 +45,15 @@ def describe(source: str, checkpoint: Checkpoint, model: Model) -> dict[str, Any
     """
     Return what is known of a model, ready for JSON.
 
-    Memory is that of the weights, in 10**6 bytes; in float16 the encoder alone is halved.
+    Memory is that of the weights, in 10**6 bytes; in float16 the encoder alone is halved.  What
+    ``auto`` takes on the CPU is measured here and now.
     """
+    from parakeet_ros.engine.formats import format_name, resolve_dtype
     from parakeet_ros.engine.head_config import TransducerConfig
+    from parakeet_ros.engine.loading import size_bytes
+    import torch
 
+    on_cpu = resolve_dtype('auto', torch.device('cpu'), size_bytes(checkpoint.path))
     config = checkpoint.config
     n_parameters, n_encoder = model.n_parameters, model.n_encoder_parameters
     head: dict[str, Any] = {}
@@ -76,6 +81,7 @@ def describe(source: str, checkpoint: Checkpoint, model: Model) -> dict[str, Any
         'mel_features': config.features.n_mels,
         'sample_rate_hz': config.features.sample_rate,
         'encoder_frame_ms': round(1000 * config.encoder_frame_s, 3),
+        'dtype_auto_cpu': format_name(on_cpu),
         'memory_float32_mb': round(4 * n_parameters / 1e6, 1),
         'memory_float16_mb': round((4 * n_parameters - 2 * n_encoder) / 1e6, 1),
     }

@@ -52,7 +52,7 @@ def load_model(
     target = resolve_device(device)
     check_dtype(dtype, target)
     path = find_model(os.fspath(source))
-    number_format = resolve_dtype(dtype, target, _size_bytes(path))
+    number_format = resolve_dtype(dtype, target, size_bytes(path))
     model, tokenizer_model = _load(path, target, number_format, head)
     tokenizer = Tokenizer(tokenizer_model, model.config.vocab_size, str(path))
     transcriber = Transcriber(model, tokenizer, name=os.fspath(source))
@@ -119,12 +119,12 @@ def cache_key(path: Path, device: torch.device, dtype: torch.dtype, head: str) -
 
 
 def _fingerprint(path: Path) -> bytes | None:
-    if _size_bytes(path) < WORTH_BYTES:
+    if size_bytes(path) < WORTH_BYTES:
         return None
     return folder_fingerprint(path) if path.is_dir() else nemo_fingerprint(path)
 
 
-def _size_bytes(path: Path) -> int:
+def size_bytes(path: Path) -> int:
     """Return the size of a file, or of the weights in a folder; 0 where there are none."""
     files = path.glob('*.safetensors') if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())

@@ -47,6 +47,7 @@ def test_info_agrees_with_the_loaded_model(
     assert facts['model'] == model
     assert facts['heads'] == MODELS[model]
     assert facts['parameters'] == loaded.n_parameters
+    assert facts['dtype_auto_cpu'] == str(loaded.dtype).removeprefix('torch.')
     assert facts['vocabulary'] == len(loaded.tokenizer.pieces)
     assert facts['sample_rate_hz'] == loaded.sample_rate
     assert facts['memory_float32_mb'] == round(4 * loaded.n_parameters / 1e6, 1)

@@ -105,3 +105,22 @@ def test_what_a_processor_packs_does_not_depend_on_where_it_is_asked():
             found = packs(number_format)
         packs.cache_clear()
         assert packs(number_format) == found
+
+
+@pytest.mark.parametrize('error', [AttributeError, RuntimeError, NotImplementedError, TypeError])
+@torch.inference_mode()
+def test_where_torch_cannot_pack_a_layer_computes_without(monkeypatch, error):
+    def fail(self):
+        raise error('no such operator')
+
+    monkeypatch.setattr(PreparedLinear, '_pack', fail)
+    packs.cache_clear()
+    try:
+        weight, x = torch.randn(600, 512), torch.randn(2, 512)
+        for number_format, most in FORMATS.items():
+            layer = PreparedLinear(weight, None, getattr(torch, number_format))
+            layer.pack()
+            assert layer.weight.numel() == weight.numel()
+            assert difference(layer(x), functional.linear(x, weight)) < most
+    finally:
+        packs.cache_clear()
