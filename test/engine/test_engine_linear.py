@@ -110,10 +110,10 @@ def test_what_a_processor_packs_does_not_depend_on_where_it_is_asked():
 @pytest.mark.parametrize('error', [AttributeError, RuntimeError, NotImplementedError, TypeError])
 @torch.inference_mode()
 def test_where_torch_cannot_pack_a_layer_computes_without(monkeypatch, error):
-    def fail(self):
+    def fail(self, weight):
         raise error('no such operator')
 
-    monkeypatch.setattr(PreparedLinear, '_pack', fail)
+    monkeypatch.setattr(PreparedLinear, '_laid_out', fail)
     packs.cache_clear()
     try:
         weight, x = torch.randn(600, 512), torch.randn(2, 512)
