@@ -25,7 +25,7 @@ from .device import to_device
 from .label_loop import Decision, LabelLoop, LoopState
 from .transducer import Transducer
 
-STEPS = 8  # decisions in a round: about 2 s of speech
+STEPS = 8  # decisions in a round: about 1.5 s of speech
 _MOST_OPTIONS = 4  # choices of options that buffers are kept for
 _POLL_S = 20e-6
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 
-from graphs_on_cpu import LOOKS, Recorder
+from graphs_on_cpu import LOOKS, Recorder, RerunPool
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parakeet_ros.engine.buckets import MAX_ENCODER_FRAMES
 from parakeet_ros.engine.cuda_graph import GraphPool
 from parakeet_ros.engine.decoder import decode_on_host, RoundLoop, STEPS, TransducerDecoder
 from parakeet_ros.engine.decoding import DecodingOptions, greedy_decode
@@ -142,3 +143,28 @@ def test_a_transducer_in_half_precision_changes_no_text(builtin, heldout):
         [found] = half.decode(encoded, lengths, DecodingOptions(), builtin.model.graphs)
         assert found.tokens == expected.tokens
         assert found.confidences == pytest.approx(expected.confidences, abs=0.02)
+
+
+def test_long_inputs_and_rare_options_are_decoded_without_buffers_of_their_own():
+    transducer = scripted_transducer(3, (0, 1, 2), max_symbols=3, seed=6)
+    decoder, pool = TransducerDecoder(transducer), RerunPool()
+    length = MAX_ENCODER_FRAMES + 5
+    long = random_frames(transducer, [length], seed=7)
+    cases = [(long, [length], DecodingOptions())] + [
+        (long[:, :9].repeat(2, 1, 1), [9, 4], DecodingOptions(limit)) for limit in range(1, 9)]
+    for encoded, lengths, options in 2 * cases:
+        found = decoder.decode(encoded, torch.tensor(lengths), options, pool)
+        assert_same(found, greedy_decode(transducer, encoded, torch.tensor(lengths), options))
+    assert 2 <= len(pool.names) <= 4
+
+
+def test_hotwords_are_heard_where_there_are_graphs(builtin, heldout):
+    options = DecodingOptions(hotwords=builtin.hotwords(['tool', 'front door']))
+    with_graphs = copy.copy(builtin.model)
+    with_graphs._graphs = RerunPool()
+    for clip, _ in heldout[:3]:
+        features, n_frames = builtin.model.features([torch.from_numpy(clip)])
+        with torch.inference_mode():
+            encoded, lengths = builtin.model.encoder(features, n_frames)
+            assert with_graphs.decode(encoded, lengths, options) == builtin.model.decode(
+                encoded, lengths, options)
