@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 import sys
@@ -20,6 +21,7 @@ from parakeet_ros.cli.bag_work import Done, here, on_ray, Task
 from parakeet_ros.cli.progress import Progress
 from parakeet_ros.speech_messages import RESULT_SCHEMA
 
+READERS = 16  # at once, of the bags' ends: storage far away answers many as soon as one
 _ONE_FILE_FORMATS = ('srt', 'vtt')  # several in a row are no valid file
 
 
@@ -87,7 +89,8 @@ def run(options: argparse.Namespace) -> int:
 def _transcribe(bags: Sequence[Path], stems: Mapping[Path, str], job: BagJob,
                 options: argparse.Namespace, ledger: Ledger | None) -> dict[Path, str]:
     """Transcribe what is not done yet; return why what failed."""
-    keys = {bag: _key(ledger, bag) for bag in bags}
+    with ThreadPoolExecutor(READERS) as pool:
+        keys = dict(zip(bags, pool.map(lambda bag: _key(ledger, bag), bags), strict=True))
     waiting = [bag for bag in bags if options.again or ledger is None or not ledger.is_done(
         stems[bag], keys[bag])]
     if len(waiting) < len(bags):

@@ -60,8 +60,9 @@ def on_ray(tasks: Sequence[Task], job: BagJob, address: str,
     """
     Do the tasks on a Ray cluster, and yield them as they are done.
 
-    Each worker is a process with one GPU where the cluster has some, and else one processor. A
-    worker that dies is started again, and its bag too.
+    Each worker is a process with one processor, and a GPU where the cluster has some; more
+    workers than GPUs share them. In the place of a worker that dies another one begins, and its
+    bag waits for its turn again.
 
     :param address: of the cluster; empty for that of RAY_ADDRESS, or else one on this machine.
     :param n_workers: None for as many as there are GPUs or processors.
@@ -71,7 +72,8 @@ def on_ray(tasks: Sequence[Task], job: BagJob, address: str,
         return
     ray = _connect(address)
     try:
-        workers = _start_workers(ray, job, n_workers, len(tasks))
+        start_worker, count = _plan_workers(ray, job, n_workers)
+        workers = [start_worker() for _ in range(min(count, len(tasks)))]
         waiting, attempts = deque(tasks), dict.fromkeys(tasks, 0)
         running: dict[Any, tuple[Any, Task]] = {}
         while waiting or running:
@@ -81,8 +83,8 @@ def on_ray(tasks: Sequence[Task], job: BagJob, address: str,
                 running[worker.hear.remote(task)] = worker, task
             [done], _ = ray.wait(list(running), num_returns=1)
             worker, task = running.pop(done)
-            workers.append(worker)
             outcome = _outcome(ray, done)
+            workers.append(worker if outcome is not None else start_worker())
             if outcome is None and attempts[task] < ATTEMPTS:
                 waiting.append(task)
             else:
@@ -99,22 +101,22 @@ def _connect(address: str) -> Any:
     except ImportError as error:
         raise BagError(f'Ray cannot be imported ({error}); install it: pip install ray') from error
     try:
-        ray.init(address or None, log_to_driver=False, logging_level='error',
-                 **({} if address or 'RAY_ADDRESS' in os.environ else
-                    {'include_dashboard': False}))
+        # not None, which would look for traces of a cluster that may long be gone
+        ray.init(address or os.environ.get('RAY_ADDRESS') or 'local',
+                 log_to_driver=False, logging_level='error')
     except ConnectionError as error:
         raise BagError(f'no Ray cluster at {address}: {error}') from error
     return ray
 
 
-def _start_workers(ray: Any, job: BagJob, n_workers: int | None, n_tasks: int) -> list[Any]:
-    """Return the workers, which load the model before their first bag."""
+def _plan_workers(ray: Any, job: BagJob,
+                  n_workers: int | None) -> tuple[Callable[[], Any], int]:
+    """Return what starts a worker, which loads the model before its first bag, and how many."""
     resources = ray.cluster_resources()
     n_gpus = 0 if job.parameters.device.startswith('cpu') else int(resources.get('GPU', 0))
     count = n_workers or n_gpus or int(resources.get('CPU', 1))
-    hearer = ray.remote(Hearer).options(
-        num_cpus=1, num_gpus=1 if n_gpus else 0, max_restarts=-1)
-    return [hearer.remote(job) for _ in range(min(count, n_tasks))]
+    hearer = ray.remote(Hearer).options(num_cpus=1, num_gpus=min(1.0, n_gpus / count))
+    return lambda: hearer.remote(job), count
 
 
 def _outcome(ray: Any, done: Any) -> BagOutcome | str | None:

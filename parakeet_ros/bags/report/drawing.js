@@ -205,7 +205,7 @@ class Picture {
       context.globalAlpha = each.error ? 0.1 : 0.3;
       this.band(each.speech[0], each.speech[1], top, height, this.colour(`run${index}`), 2);
       context.globalAlpha = 1;
-      this.band(each.start_s, each.start_s, top, height, this.colour(`run${index}`), 2);
+      if (width > 8) this.band(each.start_s, each.start_s, top, height, this.colour(`run${index}`), 2);
       context.save();
       context.beginPath();
       context.rect(Math.max(0, left), top, width + Math.min(0, left), height);
