@@ -2,9 +2,9 @@
 
 import json
 
+from operators import Counter, Gpu, Stage
 import pytest
 import roofline
-from roofline import Counter, Gpu
 import torch
 from torch.nn import functional
 
@@ -44,7 +44,7 @@ def test_the_peak_counts_what_lives_at_once():
 
 
 def test_time_is_bound_by_memory_arithmetic_or_launches():
-    stage = roofline.Stage('work', launches=10, operators=[(1e9, 2e9, 1e9), (0.0, 1e9, 4e9)])
+    stage = Stage('work', launches=10, operators=[(1e9, 2e9, 1e9), (0.0, 1e9, 4e9)])
     row = stage.row(Gpu(bytes_per_s=1e9, flop_per_s=1e9, graph_launch_s=1.0, eager_launch_s=2.0))
     assert (row['floor_ms'], row['least_ms']) == (5e3, 6e3)
     assert (row['graph_ms'], row['eager_ms']) == (16e3, 20e3)
