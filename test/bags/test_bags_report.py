@@ -164,6 +164,19 @@ def test_without_results_the_bare_texts_are_beside_what_is_heard_again(tmp_path,
     assert page.json('audio')['clips'] == [None] * 3
 
 
+def test_what_the_node_published_is_read_as_the_node_writes_it(tmp_path, spoken):
+    """`bag transcribe` writes the node's messages, `speech/timing` among them."""
+    bag = write_robot_bag(tmp_path / 'bag', spoken, topic='/robot1/audio')
+    assert main(['bag', 'transcribe', str(bag), '--model', 'builtin', '--format', 'copy',
+                 '--output', str(tmp_path)]) == 0
+    page = report(tmp_path / 'bag_speech', tmp_path / 'r.html', '--no-audio')
+    first, second = page.json('data')['runs']
+    assert [each['text'] for each in first['utterances']] == [*TEXTS, AGAIN]
+    assert first['utterances'] == second['utterances'], 'times and words too'
+    assert 'as the node measured it on the robot' in page.text
+    assert 'in 0 of them' in page.text
+
+
 def test_a_recording_that_was_played_twice_is_shown_twice(tmp_path, spoken):
     once = list(audio(spoken(TEXTS[1])))
     shift_ns = once[-1].receive_ns - START_NS
