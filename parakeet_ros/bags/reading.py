@@ -117,15 +117,14 @@ class Bag:
         for connection, receive_ns, data in self.raw_messages(topics, start_ns):
             try:
                 message: Any = store.deserialize_cdr(data, connection.msgtype)
+                stamp_ns = time_to_ns(message.header.stamp) if hasattr(message, 'header') else 0
             except Exception as error:  # whatever the bytes have led to
                 self.refused[connection.topic] += 1
                 if self.refused[connection.topic] == 1:
                     self.losses.append(f'{connection.topic} has messages that cannot be decoded '
                                        f'as {connection.msgtype} ({error})')
                 continue
-            header = getattr(message, 'header', None)
-            yield BagMessage(connection.topic, receive_ns,
-                             time_to_ns(header.stamp) if header is not None else 0, message)
+            yield BagMessage(connection.topic, receive_ns, stamp_ns, message)
 
     def raw_messages(self, topics: Collection[str] | None = None,
                      start_ns: int | None = None) -> Iterator[Raw]:
@@ -139,23 +138,28 @@ class Bag:
                         self._reader.messages(chosen, start_ns) if chosen else ()):
                     seen[connection.topic] += 1
                     yield connection, receive_ns, data
-                if start_ns is None:
-                    self._count_missing(seen)
-                return
+                wanted = self._missing(wanted, seen) if start_ns is None else set()
+                if not wanted:
+                    return
             except Exception as error:  # whatever the damage has led to
-                self.losses.append(f'{self.path} is damaged: {error}')
+                self._lose(f'{self.path} is damaged: {_reason(error)}')
         for connection, receive_ns, data in self._salvaged():
             if connection.topic in wanted and (start_ns is None or receive_ns >= start_ns):
                 seen[connection.topic] -= 1
                 if seen[connection.topic] < 0:
                     yield connection, receive_ns, data
 
-    def _count_missing(self, seen: Counter[str]) -> None:
-        """Compare what was read with what the bag says that it holds."""
-        for name, count in seen.items():
-            expected = self.topics[name].count
-            if count < expected:
+    def _missing(self, wanted: Collection[str], seen: Counter[str]) -> set[str]:
+        """Compare what was read with what the bag says that it holds; return what is not found."""
+        missing = set()
+        for name in sorted(self.topics.keys() & wanted):
+            count, expected = seen[name], self.topics[name].count
+            if expected and not count:
+                self._lose(f'the index leads to none of the {expected} messages on {name}')
+                missing.add(name)
+            elif count < expected:
                 self._lose(f'{expected - count} of the {expected} messages on {name} are missing')
+        return missing
 
     def _salvaged(self) -> Iterator[Raw]:
         for path in self.files:
@@ -209,9 +213,13 @@ def _open_whole(path: Path, reader: Reader) -> Bag:
     topics = {name: Topic(name, info.msgtype or '', info.msgcount)
               for name, info in reader.topics.items()}
     has_any = reader.message_count > 0
-    return Bag(path, topics, reader.start_time if has_any else 0,
-               reader.end_time - 1 if has_any else 0, list(reader.connections),
-               _reader=reader, files=storage_files(path))
+    bag = Bag(path, topics, reader.start_time if has_any else 0,
+              reader.end_time - 1 if has_any else 0, list(reader.connections),
+              _reader=reader, files=storage_files(path))
+    orphans = reader.message_count - sum(topic.count for topic in topics.values())
+    if orphans > 0:
+        bag.losses.append(f'{orphans} messages belong to none of its topics')
+    return bag
 
 
 def _open_damaged(path: Path, error: Exception) -> Bag:
