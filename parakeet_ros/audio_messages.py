@@ -69,10 +69,14 @@ def format_from_info(info: Any) -> AudioFormat:
 
     :raises AudioFormatError: for coded audio (mp3) and unknown formats, naming the remedy.
     """
-    coding = info.coding_format.strip().lower()
+    try:
+        coding = info.coding_format.strip().lower()
+        told = info.sample_rate, info.channels, info.sample_format
+    except AttributeError as error:  # the definition that a bag holds is another
+        raise AudioFormatError(f'audio_info has other fields than ours ({error})') from error
     if coding not in PCM_CODINGS:
         raise AudioFormatError(coded_audio_message(coding))
-    return AudioFormat(info.sample_rate, info.channels, info.sample_format)
+    return AudioFormat(*told)
 
 
 def typed_samples(audio: Any) -> tuple[AudioFormat, memoryview]:

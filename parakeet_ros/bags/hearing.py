@@ -120,7 +120,7 @@ class BagListener:
         found = [f'{count} messages on {self._topic} cannot be read: {reason}'
                  for reason, count in self.refused.items()]
         if statistics is None:
-            return found
+            return found or [f'there is no message on {self._topic} to hear']
         if statistics.gaps:
             found.append(f'audio is missing on {self._topic} in {statistics.gaps} places, by its '
                          'stamps: messages were lost before they were recorded')
@@ -178,7 +178,7 @@ class BagListener:
         except AudioFormatError as error:
             self.refused[str(error)] += 1
             return
-        except AttributeError as error:  # the bag's own definition is none that we know
+        except (AttributeError, TypeError) as error:  # the bag's own definition is another
             self.refused[f'its type has other fields than ours ({error})'] += 1
             return
         if not self.messages:

@@ -69,21 +69,25 @@ def transcribe_bag(path: Path, job: BagJob, engine: Engine, target: Path | None 
 
     :param target: the folder to write, where the form is a bag.
     :param on_progress: told of every stretch of the bag that has been heard, in seconds.
-    :raises BagError: the bag cannot be read, or has no audio, or not on the topics asked for; or
-        there is something at the target.
+    :raises BagError: the bag cannot be read, or has no audio that can be, or not on the topics
+        asked for; or there is something at the target.
     :raises FileNotFoundError: there is none.
     """
     if target is not None:
         refuse_existing(target)  # at once, not when all has been transcribed
     with open_bag(path) as bag:
-        heard, origins_ns, warnings = {}, {}, []
+        heard, origins_ns, warnings, has_audio = {}, {}, [], False
         for topic in topics_to_hear(bag, job.topics):
             listener = BagListener(bag, topic, job.parameters, engine, job.batch_size)
             heard[topic] = _hear(listener, job.start_s, on_progress)
             origins_ns[topic] = listener.origin_ns
             warnings += listener.complaints
+            has_audio |= listener.statistics is not None
             warnings += [f'the engine failed on utterance {each.utterance_id} of {topic}: '
                          f'{each.result.error}' for each in heard[topic] if each.result.error]
+        if not has_audio and job.start_s <= bag.duration_s:
+            raise BagError(f'{path} has no audio that can be heard: '
+                           f'{"; ".join([*bag.losses, *warnings])}')
         texts = {}
         if job.form in BAG_FORMATS:
             assert target is not None

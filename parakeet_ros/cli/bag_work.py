@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from parakeet_ros.bags.errors import BagError
 from parakeet_ros.cli.bag_job import BagJob, BagOutcome, transcribe_bag
 from parakeet_ros.cli.bag_options import load_engine
+from parakeet_ros.speech_messages import error_text
 
 ATTEMPTS = 3  # at a bag whose worker dies: the bag may be what kills it
 
@@ -41,8 +43,11 @@ class Hearer:
         """Return what was heard in a bag, or what is wrong with it."""
         try:
             return transcribe_bag(task.bag, self._job, self._engine, task.target, on_progress)
-        except (ValueError, OSError, RuntimeError) as error:  # their messages name the bag
+        except (ValueError, OSError) as error:  # its message names the bag
             return str(error)
+        except Exception as error:  # whatever it is, the other bags are not to blame
+            logging.getLogger(__name__).info('%s failed', task.bag, exc_info=error)
+            return f'{task.bag}: {error_text(error)}'
 
 
 def here(tasks: Sequence[Task], job: BagJob, on_begin: Callable[[Task], None],

@@ -69,9 +69,9 @@ def audio(waveform: NDArray[np.float32], topic: str = '/audio', rate: int = 16_0
 
 
 def write_bag(path: Path, entries: list[Entry], storage: str = 'mcap',
-              family: str = ROS_DRIVERS, **options: Any) -> Path:
+              family: str = ROS_DRIVERS, store: Any = None, **options: Any) -> Path:
     """Write a bag of messages, which are sorted by their time, and return its folder."""
-    store = typestore(family)
+    store = store or typestore(family)
     writer = Writer(path, version=8, storage_plugin=STORAGES[storage])
     if options:
         writer.set_compression(**options)

@@ -11,10 +11,12 @@ from parakeet_ros.bags.reading import open_bag
 from parakeet_ros.bags.settings import read_parameters
 import pytest
 from recorder import audio, Entry, START_NS, typestore, write_bag
+from rosbags.typesys import get_types_from_msg
 import soxr
 
 TEXTS = ('switch off the lights', 'close the garage', 'can you see the phone')
 ROOT = Path(__file__).parents[2]
+NOISE = np.random.default_rng(3).normal(0, 0.01, 1600).astype(np.float32)
 
 
 def listen(path, engine, topic='/audio', start_s=0.0, observer=None, batch_size=1,
@@ -144,6 +146,26 @@ def test_audio_that_cannot_be_read_is_counted_with_the_reason(tmp_path, engine, 
     [(reason, count)] = listener.refused.items()
     assert 'format:=wave' in reason and count == len(entries) - 1
     assert [reason in complaint for complaint in listener.complaints] == [True]
+
+
+@pytest.mark.parametrize(('kind', 'definition', 'value'), [
+    ('AudioInfo', 'int32 format\nint32 channels\nint32 rate\nint32 chunk', (8, 1, 16_000, 320)),
+    ('AudioDataStamped', 'string audio', ('hello',)), ('AudioData', 'string data', ('hello',)),
+    ('AudioDataStamped', 'string header\nuint8[] data', ('hello', np.zeros(2, np.uint8)))])
+def test_messages_by_other_definitions_than_ours_are_refused_and_said(
+        tmp_path, engine, kind, definition, value):
+    name = f'audio_common_msgs/msg/{kind}'
+    theirs = typestore()
+    del theirs.fielddefs[name]
+    theirs.register(get_types_from_msg(definition, name))
+    entries = [] if kind.startswith('AudioData') else list(audio(NOISE, info=False))
+    entries.append(Entry('/audio_info' if kind == 'AudioInfo' else '/audio', name, START_NS - 1,
+                         theirs.types[name](*value)))
+    heard, listener = listen(write_bag(tmp_path / 'bag', entries, store=theirs), engine)
+    assert heard == [] and listener.statistics is None
+    with open_bag(tmp_path / 'bag') as bag:
+        assert list(bag.messages({'/audio'})) or bag.losses
+    assert listener.complaints
 
 
 def test_what_is_wrong_with_the_audio_is_said(tmp_path, engine, spoken, bag):

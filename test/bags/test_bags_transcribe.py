@@ -9,9 +9,13 @@ import sys
 
 from parakeet_ros.bags.finding import find_bags
 from parakeet_ros.bags.reading import open_bag, storage_files
+from parakeet_ros.bags.settings import read_parameters
+from parakeet_ros.cli.bag_job import BagJob
+from parakeet_ros.cli.bag_work import here, Task
 from parakeet_ros.cli.main import main
 import pytest
 from recorder import audio, Entry, START_NS, typestore, write_bag
+from rosbags.rosbag2 import Writer
 
 TEXTS = ['switch off the lights', 'close the garage']
 ROOT = Path(__file__).parents[2]
@@ -141,6 +145,44 @@ def test_of_a_truncated_bag_the_beginning_is_transcribed_with_a_warning(
     out, err = capsys.readouterr()
     assert words(out)[:1] == TEXTS[:1]
     assert 'warning' in err and 'cut.mcap breaks off after' in err
+
+
+@pytest.mark.parametrize('coding', ['mp3', None])
+def test_a_bag_without_audio_that_can_be_heard_fails_with_the_reason(
+        tmp_path, spoken, capsys, coding):
+    entries = list(audio(spoken(TEXTS[0])))
+    if coding:
+        entries[0].message.coding_format = coding
+        write_bag(tmp_path / 'bag', entries)
+    else:  # the driver was there, and sent nothing
+        with Writer(tmp_path / 'bag', version=8) as writer:
+            writer.add_connection('/audio', entries[1].type_name, typestore=typestore())
+    assert run(tmp_path / 'bag') == 1
+    out, err = capsys.readouterr()
+    assert out == '' and ('format:=wave' if coding else 'no message on /audio') in err
+    assert run(tmp_path / 'bag', '--start-s', 60) == 0, 'what is left out is not missed'
+
+
+class Breaking:
+    """A bag that breaks whoever asks what it is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __fspath__(self) -> str:
+        raise ZeroDivisionError('nobody has thought of this')
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+
+def test_whatever_happens_to_a_bag_is_its_own_affair(archive):
+    parameters = read_parameters(None, model='builtin', device='cpu')
+    tasks = [Task(Breaking(archive / 'one'), None), Task(archive / 'one', None)]
+    (_, broken), (_, outcome) = here(
+        tasks, BagJob('txt', parameters, 'builtin'), lambda task: None, lambda audio_s: None)
+    assert broken == f'{archive / "one"}: ZeroDivisionError: nobody has thought of this'
+    assert words(outcome.texts['/audio']) == TEXTS
 
 
 def test_of_twin_topics_the_stamped_one_is_heard(tmp_path, spoken, capsys):
