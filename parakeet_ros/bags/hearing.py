@@ -8,7 +8,7 @@ and time is the recorder's. A stream has ended where no message was received for
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -218,6 +218,12 @@ def without_sound(heard: Heard) -> Heard:
     parts = tuple(replace(part, utterance=replace(part.utterance, waveform=SILENCE))
                   for part in heard.result.parts)
     return replace(heard, result=replace(heard.result, parts=parts))
+
+
+def no_audio(bag: Bag, topics: str, complaints: Sequence[str]) -> BagError:
+    """Return the error of a bag in which nothing can be heard on topics with audio."""
+    return BagError('; '.join([f'{bag.path} has no audio on {topics} that can be heard',
+                               *bag.losses, *complaints]))
 
 
 def describe_topics(bag: Bag) -> str:

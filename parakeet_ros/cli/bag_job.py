@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 from parakeet_ros.bags.errors import BagError
-from parakeet_ros.bags.hearing import BagListener, describe_topics, Heard, without_sound
+from parakeet_ros.bags.hearing import (
+    BagListener,
+    describe_topics,
+    Heard,
+    no_audio,
+    without_sound,
+)
 from parakeet_ros.bags.reading import Bag, open_bag
 from parakeet_ros.bags.writing import refuse_existing, write_speech
 from parakeet_ros.cli.formats import FORMATS
@@ -86,8 +92,7 @@ def transcribe_bag(path: Path, job: BagJob, engine: Engine, target: Path | None 
             warnings += [f'the engine failed on utterance {each.utterance_id} of {topic}: '
                          f'{each.result.error}' for each in heard[topic] if each.result.error]
         if not has_audio and job.start_s <= bag.duration_s:
-            raise BagError(f'{path} has no audio that can be heard: '
-                           f'{"; ".join([*bag.losses, *warnings])}')
+            raise no_audio(bag, ', '.join(heard), warnings)
         texts = {}
         if job.form in BAG_FORMATS:
             assert target is not None

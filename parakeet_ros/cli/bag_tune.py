@@ -67,6 +67,9 @@ def run(options: argparse.Namespace) -> int:
             parameters.vad,
             lambda config: total([each.score(config, engine) for each in recordings]),
             weights, trials.add)
+    for complaint in dict.fromkeys(each for recording in recordings
+                                   for each in recording.complaints):
+        sys.stderr.write(f'parakeet-ros: {complaint}\n')
     has_times = all(reference.span_s is not None
                     for each in recordings for reference in each.references)
     text = as_yaml(outcome, weights, has_times)

@@ -190,6 +190,15 @@ def test_a_recording_that_was_played_twice_is_shown_twice(tmp_path, spoken):
     assert len(data['stretches']) == 2
 
 
+def test_what_is_wrong_with_the_audio_stands_first(tmp_path, spoken, capsys):
+    lossy = list(audio(spoken('close the garage')))
+    write_bag(tmp_path / 'bag', lossy[:20] + lossy[30:])
+    page = report(tmp_path / 'bag', tmp_path / 'r.html')
+    told = 'audio is missing on /audio in 1 places'
+    assert told in page.text.partition('id="timeline"')[0]
+    assert told in capsys.readouterr().err
+
+
 def test_a_quiet_bag_has_a_report_without_utterances(tmp_path):
     page = report(write_bag(tmp_path / 'bag', list(audio(silence(2)))), tmp_path / 'r.html')
     assert not page.rows and 'Nothing was heard' in page.text
@@ -212,6 +221,6 @@ def test_without_one_audio_topic_the_topics_are_named(tmp_path, capsys, topics):
     {'start': {'sec': 1e308, 'nanosec': 1e308}}])
 def test_results_that_no_node_publishes_do_no_harm(tmp_path, change):
     entries = [*audio(silence(1)), string('/speech/result', 0.5, result(
-        1, 0.1, 0.4, 'go', **change))]
+        1, 0.1, 0.4, 'go', **change)), string('/speech/result', 0.6, '[' * 100_000)]
     page = report(write_bag(tmp_path / 'bag', entries), tmp_path / 'r.html')
     assert page.json('data')['runs'][0]['name'] in ('on the robot', 're-run')

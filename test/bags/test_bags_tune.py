@@ -194,6 +194,16 @@ def test_a_bag_is_tuned_to_a_file_that_the_node_takes(tmp_path, spoken, capsys):
     assert (tmp_path / 'again.yaml').read_text() == printed.out, 'the same again'
 
 
+def test_audio_that_cannot_be_heard_is_not_taken_for_a_bad_setting(tmp_path, spoken, capsys):
+    entries = list(audio(spoken(TEXTS[0])))
+    entries[0].message.coding_format = 'mp3'
+    path = write_bag(tmp_path / 'bag', entries)
+    reference = write_references(tmp_path, 'said.txt', TEXTS[0])
+    assert main(['bag', 'tune', str(path), '-r', str(reference), '--model', 'builtin']) == 1
+    printed = capsys.readouterr()
+    assert 'format:=wave' in printed.err and printed.out == ''
+
+
 def test_a_labelled_folder_is_a_set_of_recordings(tmp_path, spoken):
     soundfile.write(str(tmp_path / 'a.flac'), spoken(TEXTS[0]), 16_000)
     write_references(tmp_path, 'manifest.jsonl', json.dumps(

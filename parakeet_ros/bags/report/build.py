@@ -8,7 +8,7 @@ from typing import Any
 
 from parakeet_ros.audio.timeline import NS_PER_S
 from parakeet_ros.bags.errors import BagError
-from parakeet_ros.bags.hearing import BagListener, describe_topics, Heard
+from parakeet_ros.bags.hearing import BagListener, describe_topics, Heard, no_audio, without_sound
 from parakeet_ros.bags.reading import Bag
 from parakeet_ros.bags.report.collect import BREAK_NS, Collected, Collector
 from parakeet_ros.bags.report.content import (
@@ -67,17 +67,15 @@ def build(bag: Bag, topic: str, hearings: Sequence[Hearing],
     :param progress: told of seconds of the bag that were heard.
     :raises BagError: the topic has no audio that can be read.
     """
-    collector, heard = Collector(), []
+    collector = Collector()
     listeners = [BagListener(bag, topic, each.parameters, each.engine,
                              observer=None if index else collector)
                  for index, each in enumerate(hearings)]
     heard = [_listen(each, progress) for each in listeners]
-    refused = [f'{count} messages on {topic} cannot be read: {reason}'
-               for reason, count in listeners[0].refused.items()]
+    complaints = listeners[0].complaints
     collected = collector.finish()
     if not collected.line.stretches:
-        raise BagError('; '.join([f'{bag.path} has no audio on {topic} that can be read',
-                                  *refused]))
+        raise no_audio(bag, topic, complaints)
     published = read_published(bag, topic)
     runs = [Run(hearing.name, hearing.note, _passages(found, collected.line))
             for hearing, found in zip(hearings, heard)]
@@ -85,13 +83,13 @@ def build(bag: Bag, topic: str, hearings: Sequence[Hearing],
         runs.insert(0, Run(ON_THE_ROBOT, 'what the node published while the bag was recorded',
                            passages(published, collected.line)))
     if published.damaged:
-        refused.append(f'{published.damaged} messages on speech/result are not what the node '
-                       'publishes')
+        complaints.append(f'{published.damaged} messages on speech/result are not what the node '
+                          'publishes')
     events = _events(collected, published)
     return Report(
         title=bag.path.resolve().name,
         facts=_facts(bag, topic, collected, events, listeners[0]),
-        problems=list(dict.fromkeys([*bag.losses, *refused])),
+        problems=list(dict.fromkeys([*bag.losses, *complaints])),
         runs=runs,
         latencies=_latencies(published, runs[-len(hearings)].utterances),
         track=collected.track,
@@ -104,7 +102,7 @@ def build(bag: Bag, topic: str, hearings: Sequence[Hearing],
 def _listen(listener: BagListener, progress: Callable[[float], None]) -> list[Heard]:
     heard, told_s = [], 0.0
     for each in listener.hear():
-        heard.append(each)
+        heard.append(without_sound(each))
         if listener.position_s - told_s >= TELL_EVERY_S:
             progress(listener.position_s - told_s)
             told_s = listener.position_s

@@ -121,7 +121,7 @@ def _passage(result: Mapping[str, Any], finder: Finder) -> Passage | None:
 def _take_result(published: Published, text: str) -> None:
     try:
         result = json.loads(text)
-    except ValueError:
+    except (RecursionError, ValueError):
         result = None
     if isinstance(result, dict) and _passage(result, Finder(Line())) is not None:
         published.results.append(result)

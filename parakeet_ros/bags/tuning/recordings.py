@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from parakeet_ros.audio import AudioFormat, AudioStream, SegmenterConfig
 from parakeet_ros.audio.timeline import NS_PER_S
 from parakeet_ros.bags.errors import BagError
-from parakeet_ros.bags.hearing import BagListener
+from parakeet_ros.bags.hearing import BagListener, no_audio
 from parakeet_ros.bags.reading import Bag, BagMessage
 from parakeet_ros.bags.tuning.references import Reference, reference_of, ReferencesError
 from parakeet_ros.bags.tuning.score import Said, Score, score
@@ -26,9 +26,14 @@ MANIFEST = 'manifest.jsonl'
 
 
 class Recording(Protocol):
-    """A stream that was recorded, and what was said in it."""
+    """
+    A stream that was recorded, and what was said in it.
+
+    :param complaints: what was wrong with the audio when it was last heard, in sentences.
+    """
 
     references: Sequence[Reference]
+    complaints: Sequence[str]
 
     def score(self, config: SegmenterConfig, engine: Engine) -> Score:
         """Hear it with these settings, and compare that with what was said."""
@@ -78,9 +83,14 @@ class BagRecording:
             bag.info_topic(topic), bag.robot_speaking_topic(topic)))})
         self._origin_ns = self._find_origin()
         self.references = [each.since(self._origin_ns / NS_PER_S) for each in references]
+        self.complaints: Sequence[str] = ()
 
     def score(self, config: SegmenterConfig, engine: Engine) -> Score:
-        """Hear it as the node would, and compare that with what was said."""
+        """
+        Hear it as the node would, and compare that with what was said.
+
+        :raises BagError: nothing can be heard.
+        """
         listener = BagListener(
             self._bag, self._topic, replace(self._parameters, vad=config), engine)
         said = []
@@ -89,8 +99,10 @@ class BagRecording:
             end_s = self._seconds(last.speech_end_ns)
             said.append(Said(heard.text, self._seconds(first.speech_start_ns), end_s,
                              end_s + _wait_s(last.utterance.end_reason, config)))
-        seconds = listener.statistics.seconds if listener.statistics is not None else 0.0
-        return score(said, self.references, seconds)
+        self.complaints = listener.complaints
+        if listener.statistics is None:
+            raise no_audio(self._bag, self._topic, self.complaints)
+        return score(said, self.references, listener.statistics.seconds)
 
     def _seconds(self, stamp_ns: int) -> float:
         return (stamp_ns - self._origin_ns) / NS_PER_S
@@ -120,6 +132,8 @@ class _BagInMemory(Bag):
 
 class SoundRecording:
     """The first channel of a sound file, as if it were a stream."""
+
+    complaints: Sequence[str] = ()
 
     def __init__(self, path: Path, references: Sequence[Reference]) -> None:
         """
