@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from glob import glob, has_magic
 from pathlib import Path
@@ -53,15 +54,34 @@ def is_bag(folder: Path) -> bool:
         len(files) > 1 or names == {folder.absolute().name + files[0].suffix})
 
 
-def _bags_below(folder: Path) -> Iterator[Path]:
-    yield from _files(folder)
-    for below in sorted(folder.iterdir()):
-        if not below.is_dir() or below.name.startswith('.') or below.name.endswith(SPEECH_SUFFIX):
+def _bags_below(top: Path) -> Iterator[Path]:
+    """
+    Yield the bags in a folder and below, each once: links are followed last.
+
+    A folder that cannot be looked into, as `lost+found` of a disk, is yielded too: whoever opens
+    it says why, and the others go on.
+    """
+    waiting, seen = deque([top]), set()
+    while waiting:
+        place = waiting.popleft()
+        if place.resolve() in seen:
             continue
-        if is_bag(below):
-            yield below
-        else:
-            yield from _bags_below(below)
+        seen.add(place.resolve())
+        try:
+            if place.is_file() or place != top and is_bag(place):
+                yield place
+                continue
+            inside = [*_files(place), *_folders(place)]
+        except OSError:
+            yield place
+            continue
+        waiting.extendleft(reversed([each for each in inside if not each.is_symlink()]))
+        waiting.extend(each for each in inside if each.is_symlink())
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.iterdir() if each.is_dir()
+                  and not each.name.startswith('.') and not each.name.endswith(SPEECH_SUFFIX))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -208,6 +208,35 @@ def test_bags_are_found_in_folders_once_and_our_own_are_not(archive, tmp_path):
     assert find_bags([str(work / '*_speech')]) == [work / 'one_speech'], 'if it is asked for'
 
 
+def test_links_lead_to_no_bag_twice(archive, tmp_path):
+    shutil.copytree(archive, tmp_path / 'work')
+    shutil.copytree(archive / 'one', tmp_path / 'elsewhere')
+    for name, target in (('again', 'work'), ('latest', 'work/one'), ('day/latest', 'work/one'),
+                         ('bad_too.mcap', 'work/bad.mcap'), ('linked', 'elsewhere')):
+        (tmp_path / 'work' / name).symlink_to(tmp_path / target)
+    found = find_bags([str(tmp_path / 'work')])
+    assert [str(path.relative_to(tmp_path / 'work')) for path in found] == [
+        'bad.mcap', 'day/two', 'one', 'linked']
+
+
+def test_a_folder_that_may_not_be_read_is_named_and_the_others_go_on(
+        archive, tmp_path, capsys, monkeypatch):
+    shutil.copytree(archive / 'one', tmp_path / 'one')
+    (tmp_path / 'lost+found').mkdir()
+    iterdir = Path.iterdir
+
+    def guarded(path: Path):  # for root may read everything
+        if path.name == 'lost+found':
+            raise PermissionError(13, 'Permission denied', str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, 'iterdir', guarded)
+    assert run(tmp_path) == 1
+    out, err = capsys.readouterr()
+    assert TEXTS == [line for line in words(out) if line in TEXTS]
+    assert f'Permission denied: {str(tmp_path / "lost+found")!r}' in err
+
+
 @pytest.mark.parametrize(('arguments', 'named'), [
     (['{bag}', '--config', '{bag}/metadata.yaml'], 'ros__parameters'),
     (['{bag}', '{bag}/one.mcap', '-f', 'srt'], 'need --output'),
