@@ -26,7 +26,7 @@ from .features import MIN_FRAMES
 from .hotwords import Hotwords
 from .joining import join, move
 from .long_form import cut_at_pauses, PIECE_S, PieceLength
-from .memory import release_freed
+from .memory import FreedMemory, release_freed
 from .model import Model
 from .stopwatch import Stopwatch
 from .tokenizer import Tokenizer
@@ -60,6 +60,7 @@ class Transcriber:
         self.config = model.config
         self.tokenizer = tokenizer
         self._lock = threading.Lock()
+        self._freed = FreedMemory()
         # Who transcribes once with a large model does not wait until its weights are packed.
         self._packs = model.n_encoder_parameters < _LARGE
         self._queue = OwnStream(model.device)
@@ -217,6 +218,7 @@ class Transcriber:
             ]
             timings = stopwatch.stop()
             self._packs = True
+            self._freed.note_call()
         audio_s = sum(transcript.audio_s for transcript in transcripts)
         return [
             replace(transcript, timings=timings.share(
