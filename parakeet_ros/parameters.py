@@ -136,6 +136,8 @@ def from_values(values: Mapping[str, Any]) -> Parameters:
         if type(value) is not type(default):
             raise ValueError(f'{name} is {value!r}; give a {type(default).__name__}')
         if isinstance(value, list):
+            if not all(isinstance(text, str) for text in value):
+                raise ValueError(f'{name} is {value!r}; give texts')
             value = tuple(text for text in value if text)
         prefix = 'vad.' if name.startswith('vad.') else ''
         groups[prefix][name.removeprefix(prefix)] = value

@@ -37,15 +37,25 @@ def _values(path: Path) -> Iterator[tuple[str, Any]]:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BagError(f'{path} is no YAML file: {error}') from error
-    sections = [section for name, section in content.items()
-                if str(name).rpartition('/')[2] in (NODE, '*', '**')
-                and isinstance(section, Mapping) and 'ros__parameters' in section
-                ] if isinstance(content, Mapping) else []
+    sections = list(_sections(content))
     if not sections:
         raise BagError(f'{path} has no parameters for {NODE}: it needs a section /** or {NODE} '
                        'with ros__parameters, as config/asr.yaml has')
     for section in sections:
-        yield from _flat(section['ros__parameters'] or {})
+        yield from _flat(section)
+
+
+def _sections(content: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield what the sections for the node hold, in whatever namespaces they are."""
+    if not isinstance(content, Mapping):
+        return
+    for name, section in content.items():
+        if not isinstance(section, Mapping) or 'ros__parameters' not in section:
+            yield from _sections(section)
+        elif str(name).rpartition('/')[2] in (NODE, '*', '**'):
+            values = section['ros__parameters'] or {}
+            if isinstance(values, Mapping):
+                yield values
 
 
 def _flat(values: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:

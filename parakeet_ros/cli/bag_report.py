@@ -45,6 +45,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(options: argparse.Namespace) -> int:
     """Hear the bag and write the report."""
+    from parakeet_ros.bags.ledger import write_whole
     from parakeet_ros.bags.reading import open_bag
     from parakeet_ros.bags.report.build import build, choose_topic, Hearing
     from parakeet_ros.bags.report.differences import align
@@ -76,16 +77,8 @@ def run(options: argparse.Namespace) -> int:
         sys.stderr.write(f'parakeet-ros: the sound of {left_out} of {len(rows)} utterances is '
                          f'left out: it takes more than {options.audio_mb:g} MB\n')
     target = options.output or Path(f'{report.title}.html')
-    _write(target, render(report, rows, audio))
+    write_whole(target, render(report, rows, audio))
     for problem in report.problems:
         sys.stderr.write(f'parakeet-ros: {problem}\n')
     print(target)
     return 0
-
-
-def _write(target: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f'{target.name}.part')
-    part.write_text(text, encoding='utf-8')
-    part.replace(target)

@@ -53,6 +53,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(options: argparse.Namespace) -> int:
     """Search, and print the parameter file."""
+    from parakeet_ros.bags.ledger import write_whole
     from parakeet_ros.bags.tuning.advice import as_yaml, verdict
     from parakeet_ros.bags.tuning.recordings import KnowingEngine
     from parakeet_ros.bags.tuning.score import total, Weights
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
                     for each in recordings for reference in each.references)
     text = as_yaml(outcome, weights, has_times)
     if options.output is not None:
-        options.output.write_text(text, encoding='utf-8')
+        write_whole(options.output, text)
     else:
         sys.stdout.write(text)
     sys.stderr.write(f'parakeet-ros: {verdict(outcome)}\n')

@@ -206,13 +206,16 @@ def test_the_nodes_parameter_file_is_read(tmp_path):
     file = tmp_path / 'mine.yaml'
     file.write_text('/**:\n  ros__parameters: {use_sim_time: true, vad: {onset_db: 9}}\n'
                     '/robot1/asr:\n  ros__parameters: {vad.hangover_s: 0.8}\n'
+                    'robot2:\n  asr:\n    ros__parameters: {vad.pre_roll_s: 0.4}\n'
                     'other_node:\n  ros__parameters: {vad.onset_db: 30.0}\n')
     vad = read_parameters(file, channel=1).vad
-    assert (vad.onset_db, vad.hangover_s) == (9.0, 0.8)
+    assert (vad.onset_db, vad.hangover_s, vad.pre_roll_s) == (9.0, 0.8, 0.4)
 
 
 @pytest.mark.parametrize(('text', 'named'), [
     ('asr:\n  ros__parameters: {vad: {onset: 9}}', 'vad.onset'),
+    ('asr:\n  ros__parameters: {hotwords: [1]}', 'give texts'),
+    ('asr:\n  ros__parameters: [vad]', 'no parameters for asr'),
     ('asr:\n  ros__parameters: {vad: {onset_db: 99}}', 'onset_db is 99'),
     ('vad: {onset_db: 9}', 'ros__parameters'), ('[1, 2', 'no YAML file'), ('', '/\\*\\*')])
 def test_a_parameter_file_with_mistakes_is_refused_with_the_reason(tmp_path, text, named):
