@@ -9,7 +9,7 @@ from pathlib import Path
 import re
 
 from parakeet_ros.bags.errors import BagError
-from parakeet_ros.bags.reading import METADATA, SUFFIXES
+from parakeet_ros.bags.reading import METADATA, packed_files, SUFFIXES
 from parakeet_ros.bags.writing import SPEECH_SUFFIX
 
 NUMBERED = re.compile(r'(.+?)(_\d+)?')  # the recorder numbers the files of a bag
@@ -19,9 +19,9 @@ def find_bags(arguments: Sequence[str]) -> list[Path]:
     """
     Return the bags that arguments stand for, in their order, each once.
 
-    A folder with `metadata.yaml`, or whose files are numbered parts of one, is a bag; what else
-    lies in a folder, and below it, is searched. Bags that `bag transcribe` has written are left
-    out there.
+    A folder with `metadata.yaml` or compressed files, or whose files are numbered parts of one, is
+    a bag; what else lies in a folder, and below it, is searched. What `bag transcribe` has written
+    is left out there.
 
     :raises BagError: a folder holds no bag, or a pattern fits nothing.
     """
@@ -46,7 +46,7 @@ def find_bags(arguments: Sequence[str]) -> list[Path]:
 
 def is_bag(folder: Path) -> bool:
     """Tell whether a folder is one bag."""
-    if (folder / METADATA).is_file():
+    if (folder / METADATA).is_file() or packed_files(folder):
         return True
     files = _files(folder)
     names = {_without_number(file) for file in files}

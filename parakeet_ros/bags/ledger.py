@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, IO
 
 from parakeet_ros.bags.errors import BagError
-from parakeet_ros.bags.reading import METADATA, storage_files
+from parakeet_ros.bags.reading import METADATA, packed_files, storage_files
 
 FOLDER = '.parakeet'  # in the folder of the outputs
 FAILED = 'failed.jsonl'  # there: the bags of the last run that could not be transcribed, and why
@@ -33,7 +33,8 @@ def content_key(bag: Path) -> str:
 
     :raises OSError: it cannot be read.
     """
-    return files_key([*storage_files(bag), *bag.glob(METADATA)] if bag.is_dir() else [bag])
+    return files_key([*storage_files(bag), *packed_files(bag), *bag.glob(METADATA)]
+                     if bag.is_dir() else [bag])
 
 
 def files_key(files: Sequence[Path]) -> str:

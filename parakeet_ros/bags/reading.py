@@ -225,12 +225,12 @@ def _open_whole(path: Path, reader: Reader) -> Bag:
 def _open_damaged(path: Path, error: Exception) -> Bag:
     """Find out what can be read of a bag that rosbags cannot open."""
     files = storage_files(path)
-    if not files:
-        raise BagError(f'{path} is no bag: {_reason(error)}')
     bag = Bag(path, {}, 0, 0, [], files=files)
     if path.is_dir():
         reason = _reason(error) if (path / METADATA).exists() else f'it has no {METADATA}'
         bag.losses.append(f'{path} is not whole: {reason}')
+        bag.losses += [f'{file.name} cannot be read so; unpack it: zstd -d {file}'
+                       for file in packed_files(path)]
     counts: Counter[str] = Counter()
     first_ns, last_ns = 2**63, 0
     connections: dict[str, Connection] = {}
@@ -258,6 +258,12 @@ def storage_files(path: Path) -> list[Path]:
         return [path]
     return sorted((file for file in path.iterdir() if file.suffix in SUFFIXES),
                   key=lambda file: (len(file.name), file.name))
+
+
+def packed_files(folder: Path) -> list[Path]:
+    """Return the compressed files of a bag that are not unpacked beside it too."""
+    return sorted(file for file in folder.glob('*.zstd')
+                  if Path(file.stem).suffix in SUFFIXES and not (folder / file.stem).exists())
 
 
 def _reason(error: Exception) -> str:

@@ -17,6 +17,7 @@ from parakeet_ros.cli.bag_outputs import output_stems
 from parakeet_ros.cli.main import main
 import pytest
 from recorder import audio, write_bag
+from rosbags.rosbag2 import CompressionFormat, CompressionMode
 
 TEXTS = ('switch off the lights', 'close the garage', 'can you see the phone')
 N_BAGS = 4
@@ -156,6 +157,14 @@ def test_the_key_is_that_of_the_content_wherever_it_lies(archive, tmp_path):
     shutil.copytree(bag, tmp_path / 'bag0')
     os.utime(storage_files(tmp_path / 'bag0')[0], (1, 1))
     assert content_key(bag) == content_key(tmp_path / 'bag0') != content_key(archive / 'day1/bag1')
+
+
+def test_the_key_of_a_compressed_bag_is_that_of_its_content(tmp_path, spoken):
+    bag = write_bag(tmp_path / 'bag', list(audio(spoken(TEXTS[0]))), mode=CompressionMode.FILE,
+                    fmt=CompressionFormat.ZSTD)
+    before = content_key(bag)
+    (bag / 'bag.mcap.zstd').write_bytes(b'damaged')
+    assert content_key(bag) != before
 
 
 @pytest.mark.parametrize('size', [100, 3 * BLOCKS * BLOCK_BYTES])

@@ -10,6 +10,8 @@ import numpy as np
 from parakeet_ros.audio_messages import MGONZS13, ROS_DRIVERS
 from parakeet_ros.bags.definitions import our_types
 from parakeet_ros.bags.errors import BagError
+from parakeet_ros.bags.finding import find_bags
+from parakeet_ros.bags.ledger import content_key
 from parakeet_ros.bags.reading import open_bag, storage_files
 import pytest
 from recorder import audio, START_NS, STORAGES, typestore, write_bag
@@ -76,6 +78,27 @@ def test_audio_topics_and_their_messages_are_found(
 def test_compressed_bags_are_read(tmp_path: Path, storage: str, mode: CompressionMode) -> None:
     path = write(tmp_path / 'bag', storage, mode=mode, fmt=CompressionFormat.ZSTD)
     assert samples(path) == samples(write(tmp_path / 'plain', storage))
+
+
+def test_parts_that_were_compressed_before_the_recorder_died_are_not_passed_over(
+        tmp_path: Path) -> None:
+    zstd = {'mode': CompressionMode.FILE, 'fmt': CompressionFormat.ZSTD}
+    bag = write_bag(tmp_path / 'bags/bag', list(audio(NOISE[:32_000])), **zstd)
+    (bag / 'metadata.yaml').unlink()
+    (bag / 'bag.mcap.zstd').rename(bag / 'bag_0.mcap.zstd')
+    assert find_bags([str(tmp_path)]) == [bag]
+    with pytest.raises(BagError, match=rf'zstd -d {bag}/bag_0\.mcap\.zstd'), open_bag(bag):
+        pass
+    [last] = storage_files(write_bag(tmp_path / 'last', list(audio(NOISE[:16_000]))))
+    last.rename(bag / 'bag_1.mcap')
+    key = content_key(bag)
+    found, losses = samples(bag)
+    assert len(found) == 50 and any('bag_0.mcap.zstd' in loss for loss in losses)
+    [first] = storage_files(write_bag(tmp_path / 'first', list(audio(NOISE[:32_000]))))
+    first.rename(bag / 'bag_0.mcap')
+    found, losses = samples(bag)
+    assert len(found) == 150 and not any('zstd' in loss for loss in losses)
+    assert content_key(bag) != key
 
 
 @pytest.mark.parametrize('storage', STORAGES)
