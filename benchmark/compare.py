@@ -173,7 +173,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
                         help='peer of the ratios, as NAME or NAME:DTYPE (default: the first)')
     parser.add_argument('--lengths', type=float, nargs='+', default=[3.0, 12.0], metavar='S',
                         help='clip lengths in seconds (default: 3 12)')
-    parser.add_argument('--rounds', type=int, default=5, help='(default: %(default)s)')
+    parser.add_argument('--rounds', type=int, default=5,
+                        help='0 for cold starts only (default: %(default)s)')
     parser.add_argument('--starts', type=int, default=3,
                         help='cold starts of each peer, 0 for none (default: %(default)s)')
     parser.add_argument('--threads', type=int, default=1, help='of each peer (default: 1)')
@@ -182,8 +183,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
                         help='recording to cut the clips from (default: one of the tests)')
     parser.add_argument('--output', type=Path, metavar='FILE', help='append the JSON line to it')
     options = parser.parse_args(arguments)
-    if min(options.rounds, options.threads) < 1 or options.starts < 0:
-        parser.error('give --rounds and --threads of at least 1, --starts of at least 0')
+    if options.threads < 1 or min(options.rounds, options.starts) < 0:
+        parser.error('give --threads of at least 1, --rounds and --starts of at least 0')
     if not all('=' in text for text in options.model_of):
         parser.error('--model-of: give NAME=PATH')
     return options
@@ -210,9 +211,10 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         for clip_s, file in clips.items():
             np.save(file, clip(speech, clip_s))
         starts = time_starts(peers, options, clips[min(clips)])
-        workers = {peer.label: stack.enter_context(open_worker(peer, options)) for peer in peers}
+        workers = {peer.label: stack.enter_context(open_worker(peer, options))
+                   for peer in peers if options.rounds}
         answers = time_rounds(workers, clips, options.rounds)
-        cases = summarise(answers, options.reference, clock)
+        cases = summarise(answers, options.reference, clock) if options.rounds else []
         starts = starts or [{'peer': label, 'version': worker.greeting['version']}
                             for label, worker in workers.items()]
     for row in starts:
@@ -234,8 +236,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(f'{record["model"]} on {record["device"]}, {options.threads} thread(s); ratios of '
           f'{record["ratio_of"]} to {record["reference"]}\n')
-    print_table(record['cases'], COLUMNS)
-    print()
+    if record['cases']:
+        print_table(record['cases'], COLUMNS)
+        print()
     print_table(record['starts'], START_COLUMNS)
     finish(record, options.output)
     return 0

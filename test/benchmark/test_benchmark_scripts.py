@@ -48,6 +48,14 @@ def test_compare_asks_each_engine_in_its_own_process(checkpoint, capsys, tmp_pat
     assert json.loads(output.read_text()) == record
 
 
+def test_compare_times_starts_alone(checkpoint, capsys) -> None:
+    assert compare.main([str(checkpoint), '--lengths', '1', '--rounds', '0', '--starts', '1']) == 0
+    record = last_line(capsys)
+    assert not record['cases']
+    assert [start['peer'].removeprefix('parakeet_ros:float32') for start in record['starts']] == [
+        ', first', '', ', not kept']
+
+
 def test_compare_reports_what_a_failing_peer_wrote_last(checkpoint, tmp_path, capsys) -> None:
     status = compare.main([str(checkpoint), '--peer', f'parakeet_ros:float12={sys.executable}',
                            '--lengths', '1', '--rounds', '1', '--starts', '1'])
