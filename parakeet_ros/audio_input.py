@@ -23,20 +23,14 @@ from parakeet_ros.audio_topics import (
 )
 from parakeet_ros.audio_types import INFO_TYPE, TYPES
 from parakeet_ros.diagnostics import AUDIO_INPUT, ERROR, Problems, WARN
+from parakeet_ros.quiet_events import NO_INPUT_EVENTS
 from parakeet_ros.talker import Talker, Verdict
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
-
 QUEUE_DEPTH = 100  # messages; 2 s of 20 ms chunks while the executor is in a transition
 WATCH_PERIOD_S = 0.5
-# The default warns of publishers that other settings hear: _watch adapts to them, or says more.
-NO_WARNING = SubscriptionEventCallbacks(incompatible_qos=lambda event: None)
 PROBLEMS = ('audio type', 'audio QoS', 'audio publishers', 'audio format', 'audio info')
 
 
@@ -76,7 +70,7 @@ class AudioInput:
         self._info_subscriptions = [
             node.create_subscription(
                 INFO_TYPE, self._info_topic, self._on_info,
-                QoSProfile(depth=1, durability=durability), event_callbacks=NO_WARNING)
+                QoSProfile(depth=1, durability=durability), event_callbacks=NO_INPUT_EVENTS)
             # a latched message needs the one, a publisher that does not latch the other
             for durability in (DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE)
             if INFO_TYPE is not None]
@@ -136,7 +130,8 @@ class AudioInput:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
         self._subscription = self._node.create_subscription(
-            TYPES[type_name], self.topic, self._on_message, qos, event_callbacks=NO_WARNING)
+            TYPES[type_name], self.topic, self._on_message, qos,
+            event_callbacks=NO_INPUT_EVENTS)
         self.type_name, self._qos = type_name, qos
         self._node.get_logger().info(
             f'Listening to {self.topic} as {type_name}, {qos.reliability.name.lower()}.')

@@ -1,9 +1,12 @@
 """What one microphone of the node publishes of speech."""
 
+import functools
+
 from diagnostic_msgs.msg import DiagnosticArray
 from parakeet_ros.conversions import ns_to_time
 from parakeet_ros.diagnostics import diagnostic_name, ERROR, OK, status
 from parakeet_ros.live_speech import LiveSpeechOutput
+from parakeet_ros.quiet_events import NO_OUTPUT_EVENTS
 from parakeet_ros.results import Partial, Result
 from parakeet_ros.speech_messages import partial_json, result_json, timing_status
 from rclpy.duration import Duration
@@ -28,7 +31,8 @@ class SpeechOutputs:
         self._name = name
         self._model = model
         speech = f'{name}/speech' if name else 'speech'
-        create = node.create_lifecycle_publisher
+        create = functools.partial(
+            node.create_lifecycle_publisher, event_callbacks=NO_OUTPUT_EVENTS)
         self._text = create(String, f'{speech}/text', QUEUE_DEPTH)
         self._result = create(String, f'{speech}/result', QUEUE_DEPTH)
         self._partial = create(String, f'{speech}/partial', QUEUE_DEPTH)
