@@ -102,7 +102,7 @@ class Ahead:
             return
         partial = stream.partial()
         if partial is not None:
-            self._look = self._offer(partial)
+            self._look = self._offer(partial, is_look=True)
             self._unlooked_s = 0.0
 
     def _discard(self) -> None:
@@ -112,5 +112,5 @@ class Ahead:
             self._worker.withdraw(self._lane)
             self._counters.discarded += 1
 
-    def _offer(self, utterance: StreamUtterance) -> Offer:
-        return Offer(utterance, self._worker.offer(self._lane, utterance.waveform))
+    def _offer(self, utterance: StreamUtterance, is_look: bool = False) -> Offer:
+        return Offer(utterance, self._worker.offer(self._lane, utterance.waveform, is_look))

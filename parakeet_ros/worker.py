@@ -3,11 +3,13 @@ The one thread that owns the engine, between bounded queues. It knows no ROS.
 
 Waveforms come in two kinds. What is *accepted* is transcribed whatever happens. What is only
 *offered*, a guess that a pause is the end or a look at an open utterance, begins while nothing
-accepted waits. It can be confirmed later; if it is not, it has cost idle time, and whoever comes
-while it runs waits for it.
+accepted waits, guesses before looks. It can be confirmed later; if it is not, it has cost idle
+time, and whoever comes while it runs waits for it.
 
 Several lanes, one per microphone, share the engine: each has a queue of its own, and the engine
-takes one from each in turn, in batches.
+takes one from each in turn. What is accepted goes in batches, which take less time in all. What is
+offered goes alone, so that whoever comes waits for one only; where the engine falls behind, guesses
+are confirmed before they have begun, and go in batches, too.
 """
 
 from collections import deque
@@ -27,6 +29,7 @@ class Ticket:
 
     lane: str
     waveform: NDArray[Any]  # float32 [n_samples], 16 kHz mono
+    is_look: bool = False
     accepted_ns: int | None = None  # steady clock; None while only offered
     started_ns: int | None = None
     done: bool = False
@@ -78,7 +81,7 @@ class Worker:
     :param engine: only this thread calls it.
     :param capacity: accepted waveforms that may wait in a lane; more are refused.
     :param on_done: called in the worker's thread after accepted tickets are done.
-    :param batch_size: the most waveforms that the engine gets at once.
+    :param batch_size: the most accepted waveforms that the engine gets at once.
     """
 
     def __init__(self, engine: Engine, capacity: int, on_done: Callable[[], None],
@@ -111,9 +114,13 @@ class Worker:
         ticket = Ticket(lane, waveform)
         return ticket if self._accept(ticket) else None
 
-    def offer(self, lane: str, waveform: NDArray[Any]) -> Ticket:
-        """Transcribe a waveform if there is time; it takes the place of the lane's last offer."""
-        ticket = Ticket(lane, waveform)
+    def offer(self, lane: str, waveform: NDArray[Any], is_look: bool = False) -> Ticket:
+        """
+        Transcribe a waveform if there is time; it takes the place of the lane's last offer.
+
+        :param is_look: nobody waits for it; every lane's guess goes first.
+        """
+        ticket = Ticket(lane, waveform, is_look)
         with self._changed:
             self._lane(lane).offered = ticket
             self._changed.notify_all()
@@ -199,15 +206,17 @@ class Worker:
         return any(lane.accepted or lane.offered for lane in self._lanes.values())
 
     def _take(self) -> list[Ticket]:
-        """Take from each lane in turn: what is accepted, or else what is offered."""
-        return self._take_in_turn(_next_accepted) or self._take_in_turn(_next_offered)
+        """Take a batch of what is accepted, or else one guess, or else one look."""
+        return (self._take_in_turn(_next_accepted, self._batch_size)
+                or self._take_in_turn(_next_guess, 1) or self._take_in_turn(_next_offered, 1))
 
-    def _take_in_turn(self, next_of: Callable[[_Lane], Ticket | None]) -> list[Ticket]:
-        """Take until the batch is full; a lane that gave goes to the end of the line."""
+    def _take_in_turn(self, next_of: Callable[[_Lane], Ticket | None],
+                      most: int) -> list[Ticket]:
+        """Take until there are so many; a lane that gave goes to the end of the line."""
         batch: list[Ticket] = []
         skipped = 0
         names = deque(self._lanes)
-        while skipped < len(names) and len(batch) < self._batch_size:
+        while skipped < len(names) and len(batch) < most:
             name = names.popleft()
             names.append(name)
             ticket = next_of(self._lanes[name])
@@ -230,6 +239,10 @@ class Worker:
 
 def _next_accepted(lane: _Lane) -> Ticket | None:
     return lane.accepted.popleft() if lane.accepted else None
+
+
+def _next_guess(lane: _Lane) -> Ticket | None:
+    return _next_offered(lane) if lane.offered is not None and not lane.offered.is_look else None
 
 
 def _next_offered(lane: _Lane) -> Ticket | None:

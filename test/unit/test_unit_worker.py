@@ -222,6 +222,23 @@ def test_a_waiting_offer_that_a_full_lane_cannot_take_is_refused() -> None:
     assert engine.batches == [[1], [2]], 'and it is not run as an offer either'
 
 
+def test_offers_go_one_by_one_guesses_first_and_what_was_accepted_goes_in_batches() -> None:
+    engine = FakeEngine()
+    with running(engine, batch_size=4) as worker:
+        submit(worker, 1)
+        engine.started.until(1)
+        for number in (2, 3, 4):
+            worker.offer(f'look {number}', samples(number), is_look=True)
+        for number in (5, 6):
+            worker.offer(f'guess {number}', samples(number))
+        confirmed = [worker.offer(f'late {number}', samples(number)) for number in (7, 8)]
+        assert all(worker.confirm(offer) for offer in confirmed)
+        for _ in range(7):
+            engine.release()
+        engine.started.until(7)
+    assert engine.batches == [[1], [7, 8], [5], [6], [2], [3], [4]]
+
+
 # --- lanes --------------------------------------------------------------------------------------
 
 
