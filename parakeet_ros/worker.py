@@ -7,9 +7,9 @@ accepted waits, guesses before looks. It can be confirmed later; if it is not, i
 time, and whoever comes while it runs waits for it.
 
 Several lanes, one per microphone, share the engine: each has a queue of its own, and the engine
-takes one from each in turn. What is accepted goes in batches, which take less time in all. What is
-offered goes alone, so that whoever comes waits for one only; where the engine falls behind, guesses
-are confirmed before they have begun, and go in batches, too.
+takes one from each in turn. What is accepted goes in batches, which take less time in all. What
+is offered goes alone, so that whoever comes waits for one only; where the engine falls behind,
+guesses are confirmed before they have begun, and go in batches, too.
 """
 
 from collections import deque

@@ -9,14 +9,14 @@ louder one lifts it when it has filled the rest.
 The *swing* is how far the background itself rises above its floor: 3 dB for a fan, 10 dB and more
 for music or a crowd. Loudness alone does not tell its rises from speech, but time does: speech
 has pauses. Of every stretch of 0.6 s the highest level above the floor is noted; whatever a pause
-holds is background, so the 15th percentile of the notes of the last 12 s is one of it as long as
+holds is background, so the 25th percentile of the notes of the last 12 s is one of it as long as
 there are pauses for that share of the time.
 """
 from bisect import bisect_left, insort
 from collections import deque
 
 FLOOR_QUANTILE = 0.03
-SWING_QUANTILE = 0.15
+SWING_QUANTILE = 0.25
 SWING_BLOCK_FRAMES = 10  # the swing is found anew ten times a second
 SWING_STRETCH_BLOCKS = 6  # longer than the gaps within a phrase, shorter than those between two
 SWING_NOTES = 120  # 12 s

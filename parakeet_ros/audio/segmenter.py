@@ -166,15 +166,20 @@ class Segmenter:
         self._vad.step(power)
         self._on_frame(self._vad)
         if self.is_speaking and not was_speaking:
-            self._speech_start = self._vad.speech_start_frame * FRAME_SAMPLES
-            pre_roll = self._pre_roll_frames * FRAME_SAMPLES
-            self._start = max(self._speech_start - pre_roll, self._previous_end)
-            self._speech_start = max(self._speech_start, self._start)
-            self._continues = False
+            self._start, self._continues = self._previous_end, False
+            self._begin()
         elif was_speaking and not self.is_speaking:
             self._close('pause', ended)
-        elif self.is_speaking and self._heard_samples() - self._start >= self._max_samples:
+        elif self.is_speaking and not self._continues:
+            self._begin()
+        if self.is_speaking and self._heard_samples() - self._start >= self._max_samples:
             self._cut(ended)
+
+    def _begin(self) -> None:
+        """Have the utterance begin where the detector now says that its speech does."""
+        speech_start = self._vad.speech_start_frame * FRAME_SAMPLES
+        self._start = max(speech_start - self._pre_roll_frames * FRAME_SAMPLES, self._start)
+        self._speech_start = max(speech_start, self._start)
 
     def _heard_samples(self) -> int:
         """Return the position up to which the detector has heard."""
@@ -183,7 +188,9 @@ class Segmenter:
     def _close(self, reason: EndReason, ended: list[Utterance]) -> None:
         """End the utterance a little after its last speech, unless there was none."""
         speech_end = self._vad.speech_end_frame * FRAME_SAMPLES
-        end = min(speech_end + self._post_roll_frames * FRAME_SAMPLES, self._buffer.end)
+        # not up to the end of the buffer, unless nothing follows: it is where the chunk ends
+        heard = self._buffer.end if reason == 'flush' else self._heard_samples()
+        end = min(speech_end + self._post_roll_frames * FRAME_SAMPLES, heard)
         if self._has_speech():
             self._emit(end, speech_end, reason, ended)
         self._apply_config()

@@ -27,7 +27,7 @@ class SegmenterConfig:
     offset_db: float = _setting(
         4.0, 1.0, 40.0, 'Level above the noise floor below which speech ends, in dB.')
     floor_min_db: float = _setting(
-        -70.0, -100.0, -20.0,
+        -76.0, -100.0, -20.0,
         'Lowest noise floor in dBFS; below it everything counts as equally silent.')
     floor_window_s: float = _setting(
         2.0, 0.5, 10.0, 'Time in which the noise floor learns a louder background, in seconds.')

@@ -1,16 +1,19 @@
 """
 Energy voice activity detection: speech is what stands out of the background.
 
-Each frame of 10 ms has a level in dBFS (0 dBFS is an RMS of 1, so a full-scale sine has -3), its
-mean removed so that a microphone's DC offset does not count. Three ideas do the rest:
+Each frame of 10 ms has a level in dBFS (0 dBFS is an RMS of 1), weighted by a first difference
+that lowers what is below 1 kHz: most of the noise of rooms and machines is there, less of speech.
+The level of white noise is left as it is; that of a voice is about 7 dB below its RMS. Ideas:
 
 - A frame is judged by the median of the five levels around it. A click of 20 ms leaves no trace,
   and the chance peaks and dips of noise shrink.
 - It is compared with the background: its floor, and how far it swings above it (`background.py`).
   A stream begins as if a quiet room had preceded it, so that speech at its first sample is heard.
   The onset threshold lies `onset_db` above the floor, the offset threshold `offset_db`; where the
-  background swings by more than a fan does, both are lifted: by 6.5 dB at most, or further where
-  the voice heard lately is so loud that it stands out all the same.
+  background swings by more than a fan does, both are lifted, but not so far that the voice heard
+  lately would not stand out; `_lift_db` says by how much.
+- It is compared with the speech itself: what is far fainter than the loudest of it is none of it,
+  before it and after it.
 
 Speech begins when enough frames reach the onset threshold and ends when none has reached the
 offset threshold for `hangover_s`.
@@ -18,10 +21,6 @@ offset threshold for `hangover_s`.
 A background that gets louder looks like speech until it has been learnt. Then what was taken for
 a voice does not reach the onset threshold any more, which ends the speech at once, and `is_noise`
 tells that there never was any.
-
-The level is that of the whole band. Weighting it by frequency was tried: every band-pass, tilt
-and division in up to four bands with floors of their own separated speech from fans, motors,
-crowds and music about as well or worse, for fricatives and low voices are lost with the noise.
 """
 from collections import deque
 import heapq
@@ -33,12 +32,18 @@ from parakeet_ros.audio.background import Background
 from parakeet_ros.audio.buffer import Waveform
 from parakeet_ros.audio.settings import FRAME_SAMPLES, SegmenterConfig, to_frames
 
-INITIAL_FLOOR_DB = -50.0  # above most rooms as microphones give them, well below speech
+PRE_EMPHASIS = np.float32(0.6)  # y[n] = x[n] - 0.6 x[n - 1]; 0.5 and 0.7 are as good, 0.9 is worse
+NOISE_GAIN = np.float32(1 + 0.6 ** 2)  # of white noise, whose level stays what it is
+INITIAL_FLOOR_DB = -56.0  # above most rooms as microphones give them, well below speech
 JUDGED_FRAMES = 5  # a frame is judged by the median level of this many
 DELAY_FRAMES = JUDGED_FRAMES // 2  # they lie around it, so the judgement comes late
 STEADY_SWING_DB = 2.0  # about that of steady noise, judged by medians
-MAX_LIFT_DB = 6.5  # more would lose speech that is 10 dB louder than noise
-VOICE_RANGE_DB = 14.0  # but up to this far below the voice nothing is lost
+MAX_LIFT_DB = 8.0  # more would lose speech that is 10 dB louder than noise
+NEAR_VOICE_DB = 6.0  # a known voice stays so far above the onset threshold
+TRUST_DB = 0.01  # but per frame less: a voice pauses within seconds, music taken for one does not
+VOICE_RANGE_DB = 14.0  # up to this far below the voice nothing is lost, whatever the lift
+START_RANGE_DB = 18.0  # speech begins where it is no more than so far below its loudest
+END_RANGE_DB = 32.0  # and ends where it is further below it
 OFFSET_LIFT = 0.9  # of the lift; the more, the more weak syllables are lost
 VOICE_ATTACK = 0.1  # per frame, of the way up to a louder level; a bump of 80 ms makes half of it
 VOICE_DECAY_DB = 0.015  # per frame: in 10 s, a voice 15 dB fainter is as good
@@ -46,11 +51,17 @@ ACCEPT_WINDOW = 2  # the frames that begin speech may be spread over twice their
 
 
 def frame_powers(waveform: Waveform) -> npt.NDArray[np.float32]:
-    """Return the mean square of each frame around its mean: `[n * FRAME_SAMPLES]` -> `[n]`."""
+    """
+    Return the weighted mean square of each frame: `[n * FRAME_SAMPLES]` -> `[n]`.
+
+    Not finite where a sample is not.
+    """
     frames = waveform.reshape(-1, FRAME_SAMPLES)
     with np.errstate(invalid='ignore', over='ignore'):  # not finite: see EnergyVad.step
         centred = frames - frames.mean(axis=1, keepdims=True)
-        powers: npt.NDArray[np.float32] = np.square(centred, out=centred).mean(axis=1)
+        weighted = centred[:, 1:] - PRE_EMPHASIS * centred[:, :-1]
+        powers: npt.NDArray[np.float32] = np.square(weighted, out=weighted).mean(axis=1)
+        powers /= NOISE_GAIN
     return powers
 
 
@@ -68,9 +79,12 @@ class EnergyVad:
         self._latest = deque([initial_db] * JUDGED_FRAMES, maxlen=JUDGED_FRAMES)
         self._background = Background(initial_db, to_frames(config.floor_window_s))
         self._voice_db = config.floor_min_db  # how loud the latest speech was, slowly forgotten
+        self._accepted_frame = 0  # in which the latest speech was accepted
         self._recent: deque[float] = deque()  # judged levels of the frames that may begin speech
         self._loud_bits = 0  # bit k: the frame k frames ago was loud enough to begin speech
         self._loudest: list[float] = []  # heap of the loudest frames of the latest speech
+        # frames of the latest speech that are louder than all before them: where it may begin
+        self._climb: deque[tuple[int, float]] = deque()
         self.configure(config)
 
     def configure(self, config: SegmenterConfig) -> None:
@@ -96,14 +110,25 @@ class EnergyVad:
     @property
     def offset_threshold_db(self) -> float:
         """Level in dBFS below which speech ends."""
-        return self.noise_floor_db + self._config.offset_db + OFFSET_LIFT * self._lift_db
+        offset_db = self.noise_floor_db + self._config.offset_db + OFFSET_LIFT * self._lift_db
+        return max(offset_db, self._loudest[0] - END_RANGE_DB) if self.is_speech else offset_db
 
     @property
     def _lift_db(self) -> float:
-        """Return by how much the background's swing lifts the thresholds."""
-        loud_db = self._voice_db - VOICE_RANGE_DB - self.noise_floor_db - self._config.onset_db
-        excess_db = self._background.swing_db - STEADY_SWING_DB
-        return max(0.0, min(excess_db, max(MAX_LIFT_DB, loud_db)))
+        """
+        Return by how much the background's swing lifts the thresholds.
+
+        That is the swing's excess over that of steady noise, at most `MAX_LIFT_DB`; less where a
+        voice is known, which is to stay above the onset threshold, and more where it is so loud
+        that it stands out all the same.
+        """
+        room_db = self._voice_db - self.noise_floor_db - self._config.onset_db
+        most_db = MAX_LIFT_DB
+        if room_db > 0:  # a voice is known
+            since = max(0, self.speech_end_frame - self._accepted_frame) * self.is_speech
+            most_db = min(most_db, max(0.0, room_db - NEAR_VOICE_DB) + TRUST_DB * since)
+        most_db = max(most_db, room_db - VOICE_RANGE_DB)
+        return max(0.0, min(self._background.swing_db - STEADY_SWING_DB, most_db))
 
     @property
     def lookback_frames(self) -> int:
@@ -112,8 +137,14 @@ class EnergyVad:
 
     @property
     def is_noise(self) -> bool:
-        """Whether the latest speech does not stand out of the background as now known."""
-        return self._loudest[0] < self.onset_threshold_db
+        """
+        Whether the latest speech does not stand out of the background as now known.
+
+        Where a voice is known, the lift does not count: people differ more than it leaves room for.
+        """
+        unlifted_db = self.noise_floor_db + self._config.onset_db
+        has_voice = self._voice_db > unlifted_db
+        return self._loudest[0] < (unlifted_db if has_voice else self.onset_threshold_db)
 
     @property
     def is_pause(self) -> bool:
@@ -146,10 +177,13 @@ class EnergyVad:
 
     def _follow_voice(self, judged_db: float) -> None:
         """Learn the level of speech from its louder frames."""
-        if self.is_speech and judged_db > self._voice_db:
+        if not self.is_speech:
+            faded_db = self._voice_db - VOICE_DECAY_DB
+            self._voice_db = max(faded_db, self._config.floor_min_db)
+        elif judged_db > self._voice_db:
             self._voice_db += VOICE_ATTACK * (judged_db - self._voice_db)
         else:
-            self._voice_db = max(self._voice_db - VOICE_DECAY_DB, self._config.floor_min_db)
+            self._voice_db -= VOICE_DECAY_DB
 
     def _seek(self, judged_db: float) -> None:
         """Begin speech when enough of the latest frames are loud; short dips are tolerated."""
@@ -157,20 +191,33 @@ class EnergyVad:
         self._loud_bits = (self._loud_bits << 1 | loud) & self._accept_mask
         if self._loud_bits.bit_count() < self._needed_frames:
             return
-        oldest_loud = self.n_frames - self._loud_bits.bit_length() + 1
         self.is_speech = True
-        self.speech_start_frame = max(0, oldest_loud - DELAY_FRAMES)
-        self.speech_end_frame = self.n_frames + 1 - DELAY_FRAMES
         self._loudest = heapq.nlargest(self._needed_frames, self._recent)
         heapq.heapify(self._loudest)
+        self._climb.clear()
+        self._accepted_frame = self.n_frames
+        first_loud = self.n_frames - self._loud_bits.bit_length() + 1
+        for frame, level_db in enumerate(list(self._recent)[first_loud - self.n_frames - 1:],
+                                         first_loud):
+            self._prolong(frame, level_db)
         self._voice_db = max(self._voice_db, self._loudest[0])
 
     def _continue(self, judged_db: float) -> None:
         """Prolong speech by a frame above the lower threshold, or end it."""
-        heapq.heappushpop(self._loudest, judged_db)
         if judged_db >= self.offset_threshold_db:
-            self.speech_end_frame = self.n_frames + 1 - DELAY_FRAMES
+            heapq.heappushpop(self._loudest, judged_db)
+            self._prolong(self.n_frames, judged_db)
         elif self.n_frames + 1 - self.speech_end_frame >= self._hangover_frames:
             self.end_speech()
         if self._voice_db < self.onset_threshold_db:
             self.end_speech()
+            self._voice_db = self._config.floor_min_db  # it was none
+
+    def _prolong(self, frame: int, judged_db: float) -> None:
+        """Add a frame to the speech, and forget a beginning too faint for what came after."""
+        if not self._climb or judged_db > self._climb[-1][1]:
+            self._climb.append((frame, judged_db))
+        while self._climb[0][1] < self._loudest[0] - START_RANGE_DB:
+            self._climb.popleft()
+        self.speech_start_frame = max(0, self._climb[0][0] - DELAY_FRAMES)
+        self.speech_end_frame = frame + 1 - DELAY_FRAMES

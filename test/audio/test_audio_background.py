@@ -37,8 +37,8 @@ def test_the_swing_is_how_far_the_background_rises(swing_db):
 
 def test_speech_with_pauses_is_not_taken_for_the_swing_of_the_background():
     background = Background(-50.0, 200)
-    for frame in range(3_000):  # 2 s of speech, 1.2 s of pause
-        background.learn(-20.0 if frame % 320 < 200 else -50.0)
+    for frame in range(3_000):  # 2 s of speech, 1.6 s of pause
+        background.learn(-20.0 if frame % 360 < 200 else -50.0)
     assert background.swing_db == 0.0
 
 

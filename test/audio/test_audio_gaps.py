@@ -3,6 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 from parakeet_ros.audio import AudioFormat, AudioStream, SegmenterConfig
+from parakeet_ros.audio.vad import INITIAL_FLOOR_DB
 import pytest
 
 RATE, CHUNK_S = 16_000, 0.02
@@ -73,7 +74,7 @@ def test_a_gap_is_filled_as_loud_as_the_background_so_that_it_starts_no_speech()
             assert stream.push(data, BASE_NS + round(time_s * 1e9)) == []
     assert stream.statistics.gaps == 4
     assert not stream.is_speaking
-    assert stream.statistics.noise_floor_db == pytest.approx(-50, abs=2)
+    assert stream.statistics.noise_floor_db > INITIAL_FLOOR_DB - 2  # silence would drag it down
 
 
 @pytest.mark.parametrize(('max_gap_s', 'lost_s', 'inserted_s'), [

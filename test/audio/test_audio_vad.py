@@ -20,10 +20,15 @@ def hear(vad, waveform):
     return np.array([vad.step(power) for power in frame_powers(waveform[:whole]).tolist()])
 
 
-def test_the_level_of_a_full_scale_sine_is_minus_three_dbfs():
+def test_the_level_of_white_noise_is_its_rms_and_what_is_lower_counts_less():
     vad = EnergyVad(CONFIG)
-    hear(vad, np.sin(2 * np.pi * 1_000 * np.arange(1_600) / 16_000).astype(np.float32))
-    assert vad.level_db == pytest.approx(-3.01, abs=0.01)
+    hear(vad, np.random.default_rng(1).normal(0, 0.1, 16_000).astype(np.float32))
+    assert vad._latest[2] == pytest.approx(-20, abs=1)
+    levels_db = []
+    for hz in (100, 1_000, 7_000):
+        hear(vad, np.sin(2 * np.pi * hz * np.arange(1_600) / 16_000).astype(np.float32))
+        levels_db.append(vad.level_db)
+    assert levels_db == pytest.approx([-12.4, -10.3, -0.4], abs=0.3)
 
 
 def test_a_constant_offset_is_silence():
