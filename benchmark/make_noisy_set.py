@@ -13,7 +13,8 @@ A scene is a time line: the short clips in random order, at speaking levels that
 
 The ratio is that of mean powers over the whole band: of the speech in its labelled spans, and of
 the noise everywhere (in `steps`, of its louder half). A label is the span of one clip from the
-first to the last of its frames of 10 ms that are less than 35 dB fainter than its loudest.
+first to the last of its frames of 10 ms that are less than 35 dB fainter than its loudest; these
+frames are its *loud* ones, the others its pauses.
 The same arguments give the same samples.
 
 `make_noisy_set.py FOLDER` writes FLAC files and `manifest.jsonl`: path, background, snr_db, seed,
@@ -31,7 +32,6 @@ import numpy as np
 import numpy.typing as npt
 from parakeet_ros.audio import SAMPLE_RATE_HZ
 from parakeet_ros.audio.settings import FRAME_SAMPLES
-from parakeet_ros.audio.vad import frame_powers
 from parakeet_ros.recording import read_audio
 import soundfile
 
@@ -46,11 +46,12 @@ Samples = npt.NDArray[np.float64]  # mono, [n_samples], 16 kHz
 
 @dataclass(frozen=True)
 class Spoken:
-    """A command and its span in seconds."""
+    """A command, its span in seconds, and which of its frames of 10 ms are no pause."""
 
     text: str
     start_s: float
     end_s: float
+    loud: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,13 @@ def held_out() -> list[tuple[str, Samples, bool]]:
     return clips
 
 
-def speech_span(waveform: Samples) -> tuple[int, int]:
-    """Return the first sample of the speech in a quiet clip, and one past the last."""
+def loud_frames(waveform: Samples) -> npt.NDArray[np.bool_]:
+    """Return which frames of a quiet clip hold speech."""
     whole = len(waveform) // FRAME_SAMPLES * FRAME_SAMPLES
-    powers = frame_powers(waveform[:whole].astype(np.float32))
-    loud = np.flatnonzero(powers > powers.max() * 10 ** (-LABEL_RANGE_DB / 10))
-    return int(loud[0]) * FRAME_SAMPLES, int(loud[-1] + 1) * FRAME_SAMPLES
+    frames = waveform[:whole].reshape(-1, FRAME_SAMPLES)
+    powers = np.mean(np.square(frames - frames.mean(axis=1, keepdims=True)), axis=1)
+    loud: npt.NDArray[np.bool_] = powers > powers.max() * 10 ** (-LABEL_RANGE_DB / 10)
+    return loud
 
 
 def db(decibels: float | Samples) -> Samples:
@@ -203,12 +205,14 @@ def make_scene(background: str, snr_db: int, seed: int, n_clips: int | None = No
     parts, spoken, position = [np.zeros(round(LEAD_S * SAMPLE_RATE_HZ))], [], LEAD_S
     for index in rng.permutation(len(clips))[:n_clips]:
         text, waveform = clips[index]
-        start, end = speech_span(waveform)
+        loud = loud_frames(waveform)
+        first, last = np.flatnonzero(loud)[[0, -1]]
+        start, end = int(first) * FRAME_SAMPLES, int(last + 1) * FRAME_SAMPLES
         gap = np.zeros(round(rng.uniform(0.9, 3.0) * SAMPLE_RATE_HZ))
         level = db(SPEECH_DBFS + rng.uniform(-3, 3))
         parts += [level * normalised(waveform[start:end]), gap]
         end_s = position + (end - start) / SAMPLE_RATE_HZ
-        spoken.append(Spoken(text, position, end_s))
+        spoken.append(Spoken(text, position, end_s, tuple(loud[first:last + 1].tolist())))
         position = end_s + len(gap) / SAMPLE_RATE_HZ
     speech = np.concatenate(parts)
     noise = BACKGROUNDS[background](len(speech), rng)
