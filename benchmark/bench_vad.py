@@ -93,15 +93,16 @@ class Tally:
         self.false += sum(all(overlap_s(start, label) <= 0 for label in labels)
                           for start in found.starts)
         kept = as_frames(scene, found.kept)
-        self.excess_s += SHORT_S * np.count_nonzero(
-            kept & ~as_frames(scene, perfect_cuts(scene, SegmenterConfig())))
+        self.excess_s += SHORT_S * int(np.count_nonzero(
+            kept & ~as_frames(scene, perfect_cuts(scene, SegmenterConfig()))))
         previous_end_s = 0.0
         for spoken, label in zip(scene.spoken, labels, strict=True):
             touching = [speech for speech in found.speech if overlap_s(speech, label) > 0]
             first = round(spoken.start_s / SHORT_S)
             missing = np.array(spoken.loud) & ~kept[first:first + len(spoken.loud)]
             self.lost += not touching
-            self.clipped += bool(touching) and SHORT_S * np.count_nonzero(missing) > CLIPPED_S
+            missing_s = SHORT_S * int(np.count_nonzero(missing))
+            self.clipped += bool(touching) and missing_s > CLIPPED_S
             if touching and touching[0][0] < previous_end_s:
                 self.merged += 1
             elif touching:

@@ -50,7 +50,7 @@ class Transcribing(Protocol):
     def submit(self, lane: str, waveform: NDArray[Any]) -> Ticket | None:
         """Accept a waveform; None if the lane is full and it was not taken."""
 
-    def offer(self, lane: str, waveform: NDArray[Any]) -> Ticket:
+    def offer(self, lane: str, waveform: NDArray[Any], is_look: bool = False) -> Ticket:
         """Transcribe a waveform if there is time; it takes the place of the lane's last offer."""
 
     def confirm(self, ticket: Ticket) -> bool:

@@ -11,7 +11,8 @@ from parakeet_ros.audio.pcm import (
 from parakeet_ros.audio.resample import Resampler
 from parakeet_ros.audio.segmenter import Segmenter, Utterance
 from parakeet_ros.audio.settings import FRAME_SAMPLES, SAMPLE_RATE_HZ, SegmenterConfig
-from parakeet_ros.audio.stream import AudioStream, StreamStatistics, StreamUtterance
+from parakeet_ros.audio.stream import AudioStream, StreamUtterance
+from parakeet_ros.audio.stream_statistics import StreamStatistics
 from parakeet_ros.audio.timeline import Timeline
 from parakeet_ros.audio.vad import EnergyVad
 

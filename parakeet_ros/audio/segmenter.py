@@ -56,7 +56,14 @@ class Segmenter:
 
     def reset(self) -> None:
         """Forget everything but the settings and start again at sample 0."""
-        self._vad = EnergyVad(self._next_config)
+        self._start_at_zero(EnergyVad(self._next_config))
+
+    def restart(self) -> None:
+        """Start again at sample 0, after a break in the same room: keep what is known of it."""
+        self._start_at_zero(EnergyVad(self._next_config, self._vad))
+
+    def _start_at_zero(self, vad: EnergyVad) -> None:
+        self._vad = vad
         self._buffer = SampleBuffer()
         self._start = 0  # of the utterance that is going on
         self._speech_start = 0

@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 from parakeet_ros.audio.buffer import Waveform
-from parakeet_ros.audio.condition import Fault, SignalCondition
+from parakeet_ros.audio.condition import SignalCondition
 from parakeet_ros.audio.observer import Level, StreamObserver
 from parakeet_ros.audio.pcm import AudioFormat, Bytes, MIX_DOWN, PcmDecoder
 from parakeet_ros.audio.resample import Resampler
 from parakeet_ros.audio.segmenter import Segmenter, Utterance
 from parakeet_ros.audio.settings import FRAME_SAMPLES, SAMPLE_RATE_HZ, SegmenterConfig
 from parakeet_ros.audio.stamps import StampLine
+from parakeet_ros.audio.stream_statistics import StreamStatistics
 from parakeet_ros.audio.timeline import NS_PER_S, Timeline
 from parakeet_ros.audio.vad import EnergyVad
 
@@ -42,26 +43,6 @@ class StreamUtterance:
         return self.utterance.waveform
 
 
-@dataclass(frozen=True)
-class StreamStatistics:
-    """Count what a stream has brought since it was made; resets do not clear it."""
-
-    chunks: int
-    seconds: float  # of audio
-    utterances: int
-    bad_samples: int  # not finite, taken as 0
-    clipped_samples: int
-    backward_stamps: int
-    still_stamps: int  # how many of the latest are the same as the one before
-    gaps: int  # in the stamps, longer than jitter
-    seconds_since_gap: float  # of audio; infinite if there was none
-    inserted_seconds: float  # of silence, in gaps up to `max_gap_s`
-    overrun_seconds: float  # by which the samples have run ahead of the stamps
-    level_db: float  # of the latest frame, dBFS
-    noise_floor_db: float  # dBFS
-    faults: frozenset[Fault]  # what is wrong with the sound now
-
-
 class AudioStream:
     """
     Decode, resample and segment one stream, and keep its times.
@@ -70,7 +51,8 @@ class AudioStream:
     that audio is missing, silence as loud as the background takes its place, so that times stay
     right and the noise floor where it is. A longer gap (`max_gap_s`), or a stamp that goes
     backwards as when a recording is played in a loop, ends the stretch: what was accepted is
-    flushed, everything is forgotten, and a new stretch begins with that chunk.
+    flushed, and a new stretch begins with that chunk. After a gap the background stays known, in
+    a loop everything is forgotten.
     """
 
     def __init__(self, audio_format: AudioFormat, channel: int = MIX_DOWN,
@@ -96,9 +78,13 @@ class AudioStream:
 
     def reset(self) -> None:
         """Forget the audio, its times and the background; keep format, settings and counts."""
+        self._segmenter.reset()
+        self._forget_audio()
+
+    def _forget_audio(self) -> None:
+        """Forget the audio and its times."""
         self._decoder.reset()
         self._resampler.reset()
-        self._segmenter.reset()
         # In samples as they arrive, so that no rounding of a resampled position adds up.
         self._stamps = Timeline(self._format.sample_rate)
         self._arrivals = Timeline(self._format.sample_rate)
@@ -180,10 +166,15 @@ class AudioStream:
         return None if utterance is None else self._stamp_one(utterance)
 
     def flush(self) -> list[StreamUtterance]:
-        """End the stretch: return the utterance that is going on, if any, and start anew."""
+        """
+        End the stretch: return the utterance that is going on, if any, and start anew.
+
+        The background stays known: after a break it is that of the same room.
+        """
         utterances = self._segment(self._decoder.decode(b''), last=True)
         ended = self._stamp(utterances + self._segmenter.flush())
-        self.reset()
+        self._segmenter.restart()
+        self._forget_audio()
         return ended
 
     @property
@@ -207,7 +198,9 @@ class AudioStream:
         if last_ns is not None and stamp_ns < last_ns - BACKWARD_TOLERANCE_NS:
             self._backward_stamps += 1
             self._observe_gap(stamp_ns, stamp_ns - last_ns)
-            return self._begin_stretch(stamp_ns)
+            ended = self._begin_stretch(stamp_ns)
+            self._segmenter.reset()  # a recording is played again, and is to give the same
+            return ended
         if last_ns == stamp_ns:
             self._still_stamps += 1
             return []

@@ -68,8 +68,13 @@ def frame_powers(waveform: Waveform) -> npt.NDArray[np.float32]:
 class EnergyVad:
     """Tell speech from background, one frame after the other."""
 
-    def __init__(self, config: SegmenterConfig) -> None:
-        """Start as if a quiet room had preceded the first frame."""
+    def __init__(self, config: SegmenterConfig, before: 'EnergyVad | None' = None) -> None:
+        """
+        Start as if a quiet room had preceded the first frame.
+
+        :param before: has heard the same room before a break; what it knows of it stays known.
+        """
+        self._config = config
         self.is_speech = False  # from acceptance to the end of the hangover
         self.n_frames = 0  # frames heard
         self.speech_start_frame = 0  # first frame of the latest speech
@@ -79,6 +84,9 @@ class EnergyVad:
         self._latest = deque([initial_db] * JUDGED_FRAMES, maxlen=JUDGED_FRAMES)
         self._background = Background(initial_db, to_frames(config.floor_window_s))
         self._voice_db = config.floor_min_db  # how loud the latest speech was, slowly forgotten
+        if before is not None:
+            self._background, self._voice_db = before._background, before._voice_db
+            self._latest.extend([self.noise_floor_db] * JUDGED_FRAMES)
         self._accepted_frame = 0  # in which the latest speech was accepted
         self._recent: deque[float] = deque()  # judged levels of the frames that may begin speech
         self._loud_bits = 0  # bit k: the frame k frames ago was loud enough to begin speech
@@ -140,7 +148,7 @@ class EnergyVad:
         """
         Whether the latest speech does not stand out of the background as now known.
 
-        Where a voice is known, the lift does not count: people differ more than it leaves room for.
+        Where a voice is known, the lift does not count: it leaves no room for a fainter one.
         """
         unlifted_db = self.noise_floor_db + self._config.onset_db
         has_voice = self._voice_db > unlifted_db

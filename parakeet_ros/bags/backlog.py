@@ -35,7 +35,7 @@ class Backlog:
         self.confirm(ticket)
         return ticket
 
-    def offer(self, lane: str, waveform: NDArray[Any]) -> Ticket:
+    def offer(self, lane: str, waveform: NDArray[Any], is_look: bool = False) -> Ticket:
         """Note when a worker would have begun; it is transcribed if it is confirmed."""
         return Ticket(lane, waveform, started_ns=self.time_ns)
 

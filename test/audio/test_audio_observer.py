@@ -45,11 +45,13 @@ def test_every_frame_is_seen_at_its_time_with_the_thresholds_that_decided():
     [heard] = play(AudioStream(AudioFormat(RATE, 1, 'S16LE'), observer=notes), chunks())
     times_ms = [(level.time_ns - BASE_NS) / 1e6 for level in notes.levels]
     assert times_ms == pytest.approx([10 * i for i in range(250)], abs=0.01)
-    assert [level.offset_db < level.onset_db for level in notes.levels] == [True] * 250
+    # during loud speech the offset threshold may lie above that of an onset
+    assert all(level.offset_db < level.onset_db for level in notes.levels if not level.is_speech)
     assert all(level.noise_floor_db < level.offset_db for level in notes.levels)
     loud = [level for level in notes.levels
             if heard.speech_start_ns <= level.time_ns < heard.speech_end_ns - 30_000_000]
-    assert len(loud) > 40 and all(level.level_db > level.onset_db for level in loud)
+    assert len(loud) > 40 and all(
+        level.level_db > max(level.onset_db, level.offset_db) for level in loud)
     spoken_ms = [t for t, level in zip(times_ms, notes.levels) if level.is_speech]
     assert 1000 < spoken_ms[0] < 1200 and 2000 < spoken_ms[-1] < 2200, 'with its hangover'
 

@@ -92,6 +92,36 @@ def test_a_looping_recording_is_flushed_and_gives_the_same_again():
     assert stream.statistics.backward_stamps == 2
 
 
+def noisy_room(seconds, start_s):
+    """Return chunks of 20 ms of a room at -30 dBFS, with their stamps."""
+    rng = np.random.default_rng(round(start_s))
+    for index in range(round(50 * seconds)):
+        samples = (1_000 * rng.standard_normal(320)).astype('<i2')
+        yield samples.tobytes(), BASE_NS + round(start_s * 1e9) + index * 20_000_000
+
+
+@pytest.mark.parametrize('break_', ['flush', 'gap'])
+def test_the_background_is_known_after_a_break_so_that_the_room_is_no_speech(break_):
+    stream = AudioStream(AudioFormat(16_000, 1, 'S16LE'))
+    for data, stamp_ns in noisy_room(5, 0):
+        stream.push(data, stamp_ns)
+    assert stream.statistics.noise_floor_db == pytest.approx(-30, abs=2)
+    if break_ == 'flush':
+        stream.flush()
+    for data, stamp_ns in noisy_room(3, 60):
+        assert stream.push(data, stamp_ns) == []
+        assert not stream.is_speaking
+        assert stream.statistics.noise_floor_db == pytest.approx(-30, abs=2)
+
+
+def test_the_background_is_forgotten_when_a_recording_begins_again():
+    stream = AudioStream(AudioFormat(16_000, 1, 'S16LE'))
+    for data, stamp_ns in noisy_room(5, 60):
+        stream.push(data, stamp_ns)
+    stream.push(bytes(640), BASE_NS)
+    assert stream.statistics.noise_floor_db < -50
+
+
 def test_stamps_that_jitter_backwards_a_little_restart_nothing():
     stream = AudioStream(AudioFormat(16_000, 1, 'S16LE'))
     raw = recording(16_000)

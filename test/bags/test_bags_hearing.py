@@ -189,7 +189,7 @@ def test_a_topic_without_audio_is_refused_with_what_there_is(bag, tmp_path, engi
 
 
 def test_long_speech_is_joined_as_in_the_node(tmp_path, engine, spoken):
-    waveform = spoken(*TEXTS, pause_s=0.3)
+    waveform = spoken(*TEXTS, pause_s=0.2)
     path = write_bag(tmp_path / 'bag', list(audio(
         np.concatenate([spoken()[:8000], waveform, spoken()]))))
     [whole], _ = listen(path, engine)
