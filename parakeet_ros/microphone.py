@@ -33,7 +33,7 @@ class Microphone:
                                                          else text))
         self._ear = Ear(parameters, worker, name)
         self.gate, self.recognizer = self._ear.gate, self._ear.recognizer
-        self.outputs = SpeechOutputs(node, name, model)
+        self.outputs = SpeechOutputs(node, name, model, parameters.streams or ('',))
         self.input: AudioInput | None = None
 
     def activate(self) -> None:

@@ -1,5 +1,6 @@
 """What one microphone of the node publishes of speech."""
 
+from collections.abc import Sequence
 import functools
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -24,9 +25,11 @@ class SpeechOutputs:
 
     :param name: prefix of the topics, empty for none.
     :param model: name of the model, for results.
+    :param names: of all microphones of the node.
     """
 
-    def __init__(self, node: LifecycleNode, name: str, model: str) -> None:
+    def __init__(self, node: LifecycleNode, name: str, model: str,
+                 names: Sequence[str] = ('',)) -> None:
         self._node = node
         self._name = name
         self._model = model
@@ -39,7 +42,9 @@ class SpeechOutputs:
         self._timing = create(DiagnosticArray, f'{speech}/timing', QUEUE_DEPTH)
         self._is_speaking = create(Bool, f'{speech}/is_speaking', QoSProfile(
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
-        self._live_speech = LiveSpeechOutput(node, name) if LiveSpeechOutput.available else None
+        self._live_speech: LiveSpeechOutput | None = None
+        if LiveSpeechOutput.available:
+            self._live_speech = LiveSpeechOutput(node, name, names)
         self._speaking: bool | None = None
 
     def publish(self, result: Result) -> None:
@@ -68,6 +73,8 @@ class SpeechOutputs:
         if speaking != self._speaking:
             self._speaking = speaking
             self._is_speaking.publish(Bool(data=speaking))
+            if self._live_speech is not None:
+                self._live_speech.publish_voices()
 
     def wait_until_sent(self) -> None:
         """Wait shortly until listeners have what was published: the end of the process is near."""
