@@ -19,7 +19,7 @@ EDGE_S = 0.35  # how far the detector's idea of speech may reach beyond a clip
 @pytest.fixture
 def heard(start_asr, probe, tmp_path: Path):
     """Play every clip to the node and return what came out."""
-    asr = start_asr(queue_size=100)
+    asr = start_asr(queue_size=100, vad__hangover_s=0.7)  # one of the clips has a pause of 0.63 s
     probe.until_active()
     player = Process(
         tmp_path / 'player.log', 'parakeet_ros.player', *[str(c.file) for c in SHORT_CLIPS],
