@@ -200,8 +200,12 @@ def convert_model(
     checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, head: str = 'auto'
 ) -> Model:
     """Make the networks on the CPU, converted but not finished; arguments as ``build_model``."""
+    def make_room() -> None:
+        checkpoint.release()
+        release_freed()  # small tensors between large ones that are gone hold the heap together
+
     model = reference_model(checkpoint, head)
-    model.convert(device, dtype, checkpoint.release)
+    model.convert(device, dtype, make_room)
     return model
 
 
