@@ -35,6 +35,7 @@ from parakeet_ros.audio import AudioFormat, AudioStream, Resampler
 from parakeet_ros.engine import load_model, Transcriber
 from parakeet_ros.player import assemble
 from parakeet_ros.recording import read_audio
+from report import device_name, finish
 import torch
 
 try:
@@ -171,18 +172,6 @@ def environment(engine: Transcriber) -> dict[str, Any]:
             'date': datetime.now(timezone.utc).strftime('%Y-%m-%d')}
 
 
-def device_name(device: torch.device) -> str:
-    """Return the name of the GPU or of the processor."""
-    if device.type == 'cuda':
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path('/proc/cpuinfo').read_text('utf-8').splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def print_table(record: dict[str, Any]) -> None:
     """Print the figures for people."""
     print(f'{record["model"]} on {record["device"]}, {record["dtype"]}, '
@@ -249,12 +238,7 @@ def main() -> int:
         print(f'bench_wer: {error}', file=sys.stderr)
         return 2
     print_table(record)
-    line = json.dumps(record)
-    print(line)
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        with options.output.open('a', encoding='utf-8') as file:
-            file.write(line + '\n')
+    finish(record, options.output)
     return 0
 
 
