@@ -20,9 +20,13 @@ def percentiles(values_ms: Sequence[float]) -> dict[str, float]:
 
 
 def bins(values_ms: Sequence[float]) -> tuple[float, float, list[int]]:
-    """Return where the first bar begins, the width of each in ms, and how many lie in each."""
+    """
+    Return where the first bar begins, the width of each in ms, and how many lie in each.
+
+    Values are negative where the recorder's clock went back.
+    """
     low, high = min(values_ms), max(values_ms)
-    width = _nice((high - low) / N_BARS or high / N_BARS or 1.0)
+    width = _nice((high - low) / N_BARS or abs(high) / N_BARS or 1.0)
     start = math.floor(low / width) * width
     counts = [0] * (int((high - start) / width) + 1)
     for value in values_ms:
