@@ -84,6 +84,13 @@ class Bag:
         """Return the names of the topics that hold audio, in order."""
         return sorted(name for name, topic in self.topics.items() if topic.type_name in READABLE)
 
+    @property
+    def microphones(self) -> list[str]:
+        """Return the audio topics, of `x` and `x_stamped` the latter: drivers send both."""
+        names = self.audio_topics
+        return [name for name in names if not (
+            f'{name}_stamped' in names and self.topics[f'{name}_stamped'].count)]
+
     def info_topic(self, audio_topic: str) -> str | None:
         """Return the topic that tells an audio topic's format: the one beside it, or the only."""
         found = sorted(name for name, topic in self.topics.items()

@@ -37,7 +37,7 @@ Entry = tuple[str, str, int, 'bytes | memoryview']  # topic, type, time in ns, m
 def speech_prefix(bag: Bag, audio_topic: str) -> str:
     """Return the prefix of the topics `speech/*` that the node has for an audio topic."""
     namespace, _, name = audio_topic.rpartition('/')
-    if len(bag.audio_topics) == 1 and name != 'audio':
+    if len(bag.microphones) == 1 and name != 'audio':
         return '/speech'  # remapped, as a rule
     return f'{namespace if name == "audio" else audio_topic}/speech'
 

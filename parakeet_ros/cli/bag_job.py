@@ -110,12 +110,11 @@ def transcribe_bag(path: Path, job: BagJob, engine: Engine, target: Path | None 
 
 def topics_to_hear(bag: Bag, asked_for: Sequence[str] = ()) -> list[str]:
     """
-    Return the audio topics that are asked for, or all; of `x` and `x_stamped` the latter.
+    Return the audio topics that are asked for, or one for each microphone.
 
     :raises BagError: the bag has none, or not one that is asked for, naming what it has.
     """
-    topics = list(asked_for) or [
-        topic for topic in bag.audio_topics if f'{topic}_stamped' not in bag.audio_topics]
+    topics = list(dict.fromkeys(asked_for)) or bag.microphones
     missing = [topic for topic in topics if topic not in bag.audio_topics]
     if missing or not topics:
         what = f'no audio on {", ".join(missing)}' if missing else 'no audio'

@@ -9,6 +9,7 @@ import sys
 
 from parakeet_ros.bags.finding import find_bags
 from parakeet_ros.bags.reading import open_bag, storage_files
+from parakeet_ros.bags.report.build import choose_topic
 from parakeet_ros.bags.settings import read_parameters
 from parakeet_ros.cli.bag_job import BagJob
 from parakeet_ros.cli.bag_work import here, Task
@@ -192,6 +193,10 @@ def test_of_twin_topics_the_stamped_one_is_heard(tmp_path, spoken, capsys):
         *audio(waveform, '/audio/audio_stamped', info=False)])
     assert run(tmp_path / 'bag') == 0
     assert words(capsys.readouterr().out) == TEXTS[:1]
+    assert run(tmp_path / 'bag', '-f', 'bag') == 0
+    with open_bag(tmp_path / 'bag') as bag, open_bag(tmp_path / 'bag_speech') as written:
+        assert bag.microphones == [choose_topic(bag, None)] == ['/audio/audio_stamped']
+        assert '/speech/text' in written.topics, 'as from a node whose audio is remapped'
 
 
 def test_bags_are_found_in_folders_once_and_our_own_are_not(archive, tmp_path):

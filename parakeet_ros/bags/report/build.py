@@ -53,9 +53,9 @@ def choose_topic(bag: Bag, wanted: str | None) -> str:
         return wanted  # whoever listens to it says what is wrong with it
     if not bag.audio_topics:
         raise BagError(f'{bag.path} has no audio; {describe_topics(bag)}')
-    if len(bag.audio_topics) > 1:
+    if len(bag.microphones) > 1:
         raise BagError(f'{bag.path}: {describe_topics(bag)}; choose one with --topic')
-    return bag.audio_topics[0]
+    return bag.microphones[0]
 
 
 def build(bag: Bag, topic: str, hearings: Sequence[Hearing],
