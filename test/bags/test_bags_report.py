@@ -172,10 +172,10 @@ def test_what_the_node_published_is_read_as_the_node_writes_it(tmp_path, spoken)
     page = report(tmp_path / 'bag_speech', tmp_path / 'r.html', '--no-audio')
     first, second = page.json('data')['runs']
     assert [each['text'] for each in first['utterances']] == [*TEXTS, AGAIN]
-    for published, again in zip(first['utterances'], second['utterances'], strict=True):
-        assert {**published, 'words': ...} == {**again, 'words': ...}
+    for told, again in zip(first['utterances'], second['utterances'], strict=True):
+        assert {**told, 'words': ...} == {**again, 'words': ...}
         for (word, *figures), (same, *others) in zip(
-                published['words'], again['words'], strict=True):
+                told['words'], again['words'], strict=True):
             # the node rounds its figures, and the page does so again
             assert word == same and figures == pytest.approx(others, abs=0.011)
     assert 'as the node measured it on the robot' in page.text
