@@ -206,7 +206,18 @@ def convert_model(
 
     model = reference_model(checkpoint, head)
     model.convert(device, dtype, make_room)
+    if device.type == 'cpu':  # else they are copied to the device
+        _own_weights(model, checkpoint)
     return model
+
+
+def _own_weights(model: Model, checkpoint: Checkpoint) -> None:
+    """Copy what is still in the checkpoint's file, which its owner may overwrite at any time."""
+    in_file = {tensor.untyped_storage().data_ptr() for tensor in checkpoint.state.values()}
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.untyped_storage().data_ptr() in in_file:
+            tensor.data = tensor.data.clone()
+            checkpoint.release()
 
 
 def reference_model(checkpoint: Checkpoint, head: str = 'auto') -> Model:
