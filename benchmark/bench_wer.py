@@ -15,6 +15,10 @@ Sentences: references whose text is exactly right. RTFx: seconds of audio given 
 second that it took, features to text, without reading, resampling or segmenting; higher is better.
 One warm-up, then each recording alone, three times in a row, of which the median time counts.
 
+`--silence` decodes the short ones once more with 0 to 2 s of silence before them, digital or a
+noise of -70 dBFS, kept as it is and left out as `Transcriber.stream` does; steps of 10 ms up to an
+encoder frame, 80 ms, show how far the WER moves by the phase of the frames alone.
+
 Prints a table and, as its last line, one JSON object; `--output` appends that line to a file.
 Needs jiwer, and ROS 2 for the player: run `scripts/setup --dev` and use its `.venv/bin/python`.
 """
@@ -40,6 +44,7 @@ import torch
 
 try:
     import jiwer
+    from silence import print_silence, silence_rows
 except ModuleNotFoundError:
     sys.exit('bench_wer: jiwer is missing; install it with: pip install jiwer')
 
@@ -112,15 +117,19 @@ def read_manifest(folder: Path) -> list[Recording]:
     return recordings
 
 
+def read_waveform(recording: Recording) -> NDArray[np.float32]:
+    """Return the whole file, mono, 16 kHz."""
+    samples, sample_rate = read_audio(recording.file)
+    mono = samples.mean(axis=1, dtype=np.float32)
+    return Resampler(sample_rate).process(mono, last=True)
+
+
 def decode_whole(engine: Transcriber, recordings: list[Recording]) -> Tally:
     """Decode each file in one piece."""
     tally = Tally()
     for recording in recordings:
-        samples, sample_rate = read_audio(recording.file)
-        mono = samples.mean(axis=1, dtype=np.float32)
-        waveform = Resampler(sample_rate).process(mono, last=True)
         tally.said.append(recording.text)
-        tally.heard.append(tally.decode(engine, waveform))
+        tally.heard.append(tally.decode(engine, read_waveform(recording)))
     return tally
 
 
@@ -199,6 +208,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--dtype', default='auto', help='auto, float32, float16 or bfloat16')
     parser.add_argument('--threads', type=int, metavar='N',
                         help="of the CPU; torch's default without")
+    parser.add_argument('--silence', action='store_true',
+                        help='also with 0 to 2 s of silence before the short recordings')
     parser.add_argument('--output', type=Path, metavar='FILE', help='append the JSON line to it')
     options = parser.parse_args()
     if options.threads is not None and not 1 <= options.threads <= 1024:
@@ -226,6 +237,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             record['clips'][kind] = len(chosen)
             record[f'{kind}_whole'] = decode_whole(engine, chosen).summary()
             record[f'{kind}_segmented'] = decode_segmented(engine, chosen).summary()
+        if chosen and kind == 'short' and options.silence:
+            record['silence'] = silence_rows(engine, [read_waveform(r) for r in chosen],
+                                             [r.text for r in chosen])
     return record
 
 
@@ -238,6 +252,8 @@ def main() -> int:
         print(f'bench_wer: {error}', file=sys.stderr)
         return 2
     print_table(record)
+    if 'silence' in record:
+        print_silence(record['silence'])
     finish(record, options.output)
     return 0
 
