@@ -20,10 +20,8 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 import json
 from pathlib import Path
-import platform
 import re
 import sys
 from typing import Any
@@ -31,8 +29,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from parakeet_ros.engine import DecodingOptions, load_model, Transcriber
+from report import finish, machine
 import soundfile
-import torch
 
 try:
     import jiwer
@@ -173,15 +171,8 @@ def main() -> int:
     except (ValueError, OSError) as error:
         print(f'bench_hotwords: {error}', file=sys.stderr)
         return 2
-    line = json.dumps({
-        'benchmark': 'hotwords', 'model': engine.name, 'device': str(engine.device),
-        'torch': torch.__version__, 'python': platform.python_version(),
-        'date': datetime.now(timezone.utc).strftime('%Y-%m-%d'), 'rows': rows})
-    print(line)
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        with options.output.open('a', encoding='utf-8') as file:
-            file.write(line + '\n')
+    finish({'benchmark': 'hotwords', 'model': engine.name, **machine(engine.device), 'rows': rows},
+           options.output)
     return 0
 
 
