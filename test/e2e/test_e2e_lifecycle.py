@@ -37,7 +37,7 @@ def test_deactivating_in_the_middle_publishes_what_was_accepted(start_asr, probe
     microphone.say(spoken(EASY)[:-round(0.9 * 16_000)])
     probe.until(lambda: probe.speaking[-1:] == [True], 'speaking')
     assert probe.transition('deactivate')
-    probe.until(lambda: probe.texts == [EASY.text] and probe.results, 'the text of the open utterance')
+    probe.until(lambda: probe.texts == [EASY.text] and probe.results, 'the open utterance')
     assert probe.results[0]['end_reason'] == 'flush'
     probe.until(lambda: probe.speaking[-1:] == [False], 'not speaking')
 
