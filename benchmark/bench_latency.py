@@ -23,17 +23,14 @@ Needs ROS 2 and audio_common_msgs: run `scripts/setup` and use its `.venv/bin/py
 """
 
 import argparse
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 import json
-import os
 from pathlib import Path
-import signal
-import subprocess
 import sys
 import time
 from typing import Any
 
+from live_node import add_node_options, Bench, live_node
 import numpy as np
 from numpy.typing import NDArray
 from parakeet_ros.conversions import ns_to_time
@@ -44,7 +41,6 @@ import torch
 try:
     from audio_common_msgs.msg import AudioData, AudioDataStamped
     import rclpy
-    from rclpy.node import Node
     from std_msgs.msg import String
 except ModuleNotFoundError as error:
     sys.exit(f'bench_latency: {error}; run scripts/setup and use .venv/bin/python')
@@ -54,7 +50,6 @@ SAMPLE_RATE = 16_000
 CHUNK_SAMPLES = SAMPLE_RATE // 50
 GAP_S = 1.0
 NOISE = 3e-4  # RMS between the recordings: a room is never digitally silent
-START_TIMEOUT_S = 120.0
 SETTLE_S = 30.0
 BEGIN_NS = 1_000_000_000_000  # stamp of the first sample
 PARTS = ('latency', 'hangover', 'after_pause', 'transport', 'engine')
@@ -76,28 +71,16 @@ class Heard:
     results: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Bench(Node):
+class Microphone(Bench):
     """Microphone and listener in one node."""
 
     def __init__(self) -> None:
         super().__init__('bench_latency')
         self.heard = Heard()
         self.published_ns: list[int] = []  # when each message went out
-        self._audio = self.create_publisher(AudioDataStamped, 'audio', 1000)
+        self.audio = [self.create_publisher(AudioDataStamped, 'audio', 1000)]
         self.create_subscription(String, 'speech/text', self._on_text, 100)
         self.create_subscription(String, 'speech/result', self._on_result, 100)
-
-    def wait_for_node(self, process: 'subprocess.Popen[bytes]') -> None:
-        """
-        Wait until the node listens.
-
-        :raises RuntimeError: it ended, or took too long.
-        """
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while self._audio.get_subscription_count() == 0:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError('the node does not listen; its output above says why')
-            rclpy.spin_once(self, timeout_sec=0.05)
 
     def play(self, samples: NDArray[np.int16]) -> None:
         """Publish in real time, each message when its last sample has been said."""
@@ -110,13 +93,7 @@ class Bench(Node):
             message = AudioDataStamped(audio=AudioData(data=chunk.tobytes()))
             message.header.stamp = ns_to_time(BEGIN_NS + start * 1_000_000_000 // SAMPLE_RATE)
             self.published_ns.append(time.monotonic_ns())
-            self._audio.publish(message)
-
-    def listen(self, seconds: float) -> None:
-        """Handle what arrives for some time."""
-        deadline = time.monotonic() + seconds
-        while (left_s := deadline - time.monotonic()) > 0:
-            rclpy.spin_once(self, timeout_sec=left_s)
+            self.audio[0].publish(message)
 
     def _on_text(self, message: String) -> None:
         self.heard.text_ns.append(time.monotonic_ns())
@@ -176,41 +153,19 @@ def _sample(stamp: dict[str, int]) -> int:
     return round(stamp_ns * SAMPLE_RATE / 1e9)
 
 
-def run(options: argparse.Namespace, track: Track) -> Bench:
+def run(options: argparse.Namespace, track: Track) -> Microphone:
     """
     Play the track to a node of our own and return who listened.
 
     :raises RuntimeError: the node does not come up.
     """
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ['ROS_DOMAIN_ID'] = str(options.domain)
-    os.environ['OMP_NUM_THREADS'] = str(options.threads)
-    with ExitStack() as stack:
-        node = subprocess.Popen(
-            [sys.executable, '-m', 'parakeet_ros.node', '--ros-args', '--log-level', 'warn',
-             '-p', f'model:={options.model}', '-p', f'device:={options.device}',
-             '-p', f'dtype:={options.dtype}'], stdin=subprocess.DEVNULL, stdout=sys.stderr)
-        stack.callback(_end, node)
-        rclpy.init()
-        stack.callback(rclpy.try_shutdown)
-        bench = Bench()
-        stack.callback(bench.destroy_node)
-        bench.wait_for_node(node)
+    with live_node(options, Microphone, dtype=options.dtype) as (bench, _):
         bench.play(track.samples)
         deadline = time.monotonic() + SETTLE_S
         while count_lost(track, bench.heard.results) and time.monotonic() < deadline:
             bench.listen(0.1)
         bench.listen(0.5)
         return bench
-
-
-def _end(process: 'subprocess.Popen[bytes]') -> None:
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -221,14 +176,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
                         help='recordings of one utterance each (default: the held-out clips)')
     parser.add_argument('--clips', type=int, default=40, metavar='N',
                         help='how many of the held-out clips (default: 40)')
-    parser.add_argument('--model', default='builtin', help='of the node (default: builtin)')
-    parser.add_argument('--device', default='auto', help='of the node')
     parser.add_argument('--dtype', default='auto', help='of the node')
-    parser.add_argument('--threads', type=int, default=1,
-                        help='CPU threads of the engine (default: 1)')
-    parser.add_argument('--domain', type=int, default=77,
-                        help='ROS_DOMAIN_ID, one that nobody uses (default: 77)')
-    parser.add_argument('--output', type=Path, metavar='FILE', help='append the JSON line to it')
+    add_node_options(parser, device='auto', domain=77)
     options = parser.parse_args(arguments)
     for name, low, high in (('clips', 1, 10_000), ('threads', 1, 1024), ('domain', 0, 101)):
         if not low <= getattr(options, name) <= high:

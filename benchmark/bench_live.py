@@ -3,30 +3,31 @@ Many microphones at once: latency, loss, processor time and memory of the real n
 
 The node runs in a process of its own. This process is all the microphones: each plays recordings
 in real time in messages of 20 ms, shifted against each other, with faint noise between them.
+`--rate 8` plays eight times as fast, for much audio in little time: then latencies mean little,
+for pauses pass eight times as fast, too.
 
 - *from end of speech*: the node's `latency_ms`, from the arrival of the last sample of speech;
 - *from end of pause*: its `total_ms`, from when the pause has lasted `vad.hangover_s`;
 - *lost messages*: published, but not received, as the node counts them; *dropped*: utterances;
 - *cores*: processor time of the node per second, all threads;
-- *growth*: of the node's resident memory over the second half, per minute.
+- *growth*: of the node's resident memory per minute of audio: the line nearest to what it is at
+  every twentieth of the second half. Well below 15 minutes of audio it is the heap's warming up.
 
 Prints a table and, as its last line, one JSON object; `--output` appends that line to a file.
 Needs ROS 2 and audio_common_msgs: run `scripts/setup` and use its `.venv/bin/python`.
 """
 
 import argparse
-from contextlib import ExitStack
+from itertools import pairwise
 import json
 import os
 from pathlib import Path
-import signal
-import subprocess
 import sys
 import time
 from typing import Any
 
 from bench_latency import BEGIN_NS, CHUNK_SAMPLES, HELDOUT, make_track, SAMPLE_RATE
-from diagnostic_msgs.msg import DiagnosticArray
+from live_node import add_node_options, Bench, live_node
 import numpy as np
 from numpy.typing import NDArray
 from parakeet_ros.conversions import ns_to_time
@@ -34,19 +35,18 @@ from report import finish, machine, percentile, print_table
 
 try:
     from audio_common_msgs.msg import AudioData, AudioDataStamped
-    import rclpy
-    from rclpy.node import Node
+    from diagnostic_msgs.msg import DiagnosticArray
     from std_msgs.msg import String
 except ModuleNotFoundError as error:
     sys.exit(f'bench_live: {error}; run scripts/setup and use .venv/bin/python')
 
-START_TIMEOUT_S = 120.0
 SETTLE_S = 3.0
+POINTS = 20  # at which memory is looked at, in each half
 CHUNK_S = CHUNK_SAMPLES / SAMPLE_RATE
 TICKS_PER_S = os.sysconf('SC_CLK_TCK')
 
 
-class Bench(Node):
+class Microphones(Bench):
     """All the microphones, and who listens to the results and diagnostics."""
 
     def __init__(self, names: list[str]) -> None:
@@ -54,46 +54,28 @@ class Bench(Node):
         self.results: list[dict[str, Any]] = []
         self.values: dict[str, dict[str, str]] = {}  # of the diagnostics, by name of the status
         self.published = 0
-        self._audio = [self.create_publisher(AudioDataStamped, f'{name}/audio', 1000)
-                       for name in names]
+        self.audio = [self.create_publisher(AudioDataStamped, f'{name}/audio', 1000)
+                      for name in names]
         for name in names:
             self.create_subscription(
                 String, f'{name}/speech/result',
                 lambda message: self.results.append(json.loads(message.data)), 100)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
 
-    def wait_for_node(self, process: 'subprocess.Popen[bytes]') -> None:
-        """
-        Wait until the node listens to every microphone.
-
-        :raises RuntimeError: it ended, or took too long.
-        """
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not all(audio.get_subscription_count() for audio in self._audio):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError('the node does not listen; its output above says why')
-            rclpy.spin_once(self, timeout_sec=0.05)
-
-    def play(self, samples: NDArray[np.int16], chunks: range) -> None:
-        """Publish chunks of the samples in real time; each microphone begins elsewhere in them."""
+    def play(self, samples: NDArray[np.int16], chunks: range, rate: float) -> None:
+        """Publish chunks of the samples on time; each microphone begins elsewhere in them."""
         n_chunks = len(samples) // CHUNK_SAMPLES
         begin_s = time.monotonic()
-        for count, chunk in enumerate(chunks):
-            self.listen(begin_s + count * CHUNK_S - time.monotonic())
+        for count, chunk in enumerate(chunks, start=1):  # each when its last sample has been said
+            self.listen(begin_s + count * CHUNK_S / rate - time.monotonic())
             stamp = ns_to_time(BEGIN_NS + round(chunk * CHUNK_S * 1e9))
-            for number, audio in enumerate(self._audio):
-                start = (chunk + number * n_chunks // len(self._audio)) % n_chunks * CHUNK_SAMPLES
+            for number, audio in enumerate(self.audio):
+                start = (chunk + number * n_chunks // len(self.audio)) % n_chunks * CHUNK_SAMPLES
                 message = AudioDataStamped()
                 message.header.stamp = stamp
                 message.audio = AudioData(data=samples[start:start + CHUNK_SAMPLES].tobytes())
                 audio.publish(message)
-        self.published += len(chunks) * len(self._audio)
-
-    def listen(self, seconds: float) -> None:
-        """Handle what arrives for some time."""
-        deadline = time.monotonic() + seconds
-        while (left_s := deadline - time.monotonic()) > 0:
-            rclpy.spin_once(self, timeout_sec=left_s)
+        self.published += len(chunks) * len(self.audio)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -119,32 +101,24 @@ def run(options: argparse.Namespace, samples: NDArray[np.int16], streams: int) -
     :raises RuntimeError: the node does not come up.
     """
     names = [f'microphone{number}' for number in range(streams)]
-    with ExitStack() as stack:
-        process = subprocess.Popen(
-            [sys.executable, '-m', 'parakeet_ros.node', '--ros-args', '--log-level', 'warn',
-             '-p', f'model:={options.model}', '-p', f'device:={options.device}',
-             '-p', f'streams:={names}'], stdin=subprocess.DEVNULL, stdout=sys.stderr)
-        stack.callback(process.wait)
-        stack.callback(process.send_signal, signal.SIGINT)
-        rclpy.init()
-        stack.callback(rclpy.try_shutdown)
-        bench = Bench(names)
-        stack.callback(bench.destroy_node)
-        bench.wait_for_node(process)
+    with live_node(options, lambda: Microphones(names), streams=names) as (bench, process):
         bench.listen(1.0)
-        n_chunks = round(options.seconds / CHUNK_S)
-        begin_s = processor_s(process.pid)
-        bench.play(samples, range(n_chunks // 2))
-        half_mb = memory_mb(process.pid)
-        bench.play(samples, range(n_chunks // 2, n_chunks))
-        cores = (processor_s(process.pid) - begin_s) / options.seconds
-        growth_mb = (memory_mb(process.pid) - half_mb) / (options.seconds / 2 / 60)
+        begin_s, begin_cpu_s = time.monotonic(), processor_s(process.pid)
+        edges = np.linspace(0, round(options.seconds / CHUNK_S), 2 * POINTS + 1).astype(int)
+        points_mb = []
+        for first, last in pairwise(edges):
+            bench.play(samples, range(first, last), options.rate)
+            points_mb.append(memory_mb(process.pid))
+        cores = (processor_s(process.pid) - begin_cpu_s) / (time.monotonic() - begin_s)
+        minutes = edges[POINTS:] * CHUNK_S / 60
+        growth_mb = float(np.polyfit(minutes, points_mb[POINTS - 1:], 1)[0])
         bench.listen(SETTLE_S)
         return summary(bench, streams) | {
-            'cores': cores, 'memory_mb': memory_mb(process.pid), 'growth_mb_per_min': growth_mb}
+            'cores': cores, 'memory_mb': memory_mb(process.pid), 'points_mb': points_mb,
+            'growth_mb_per_min': growth_mb}
 
 
-def summary(bench: Bench, streams: int) -> dict[str, Any]:
+def summary(bench: Microphones, streams: int) -> dict[str, Any]:
     """Return what the node has heard and how late it was."""
     recognizer = bench.values['asr: recognizer']
     received = sum(int(values['messages']) for name, values in bench.values.items()
@@ -169,26 +143,19 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         prog='bench_live', description='Latency, loss and memory with many microphones.')
     parser.add_argument('--streams', type=int, nargs='+', default=[1, 8, 32], metavar='N',
                         help='numbers of microphones (default: 1 8 32)')
-    parser.add_argument('--seconds', type=float, default=60.0, help='each (default: 60)')
-    parser.add_argument('--model', default='builtin', help='of the node (default: builtin)')
-    parser.add_argument('--device', default='cpu', help='of the node (default: cpu)')
-    parser.add_argument('--threads', type=int, default=1,
-                        help='CPU threads of the engine (default: 1)')
-    parser.add_argument('--domain', type=int, default=78,
-                        help='ROS_DOMAIN_ID, one that nobody uses (default: 78)')
-    parser.add_argument('--output', type=Path, metavar='FILE', help='append the JSON line to it')
+    parser.add_argument('--seconds', type=float, default=60.0, help='of audio, each (default: 60)')
+    parser.add_argument('--rate', type=float, default=1.0,
+                        help='times real time at which it is played (default: 1)')
+    add_node_options(parser, device='cpu', domain=78)
     options = parser.parse_args(arguments)
-    if min(options.streams) < 1 or options.seconds < 4:
-        parser.error('give at least one stream and 4 seconds')
+    if min(options.streams) < 1 or options.seconds < 4 or not 0.1 <= options.rate <= 100:
+        parser.error('give at least one stream, 4 seconds, and a rate of 0.1 to 100')
     return options
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, and print what came out."""
     options = parse_arguments(arguments)
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ['ROS_DOMAIN_ID'] = str(options.domain)
-    os.environ['OMP_NUM_THREADS'] = str(options.threads)
     track = make_track(sorted(HELDOUT.glob('short_*.flac')))
     try:
         rows = [run(options, track.samples, streams) for streams in options.streams]
@@ -204,8 +171,8 @@ def main(arguments: list[str] | None = None) -> int:
         'from_speech_ms p50': 'speech to text p50, ms', 'from_speech_ms p95': 'p95 ',
         'cores': 'cores', 'memory_mb': 'MB', 'growth_mb_per_min': 'MB/min'})
     finish({'benchmark': 'live', 'model': Path(options.model).name, 'threads': options.threads,
-            'seconds': options.seconds, **machine(options.device), 'runs': rows},
-           options.output)
+            'seconds': options.seconds, 'rate': options.rate, **machine(options.device),
+            'runs': rows}, options.output)
     return 0 if not any(row['lost_messages'] + row['dropped'] for row in rows) else 1
 
 

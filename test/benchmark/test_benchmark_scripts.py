@@ -9,6 +9,7 @@ import sys
 
 import bench_engine
 import compare
+from parakeet_ros.engine import load_model
 import pytest
 
 SCRIPTS = Path(bench_engine.__file__).parent
@@ -77,10 +78,34 @@ def test_latency_benchmark_hears_every_recording() -> None:
     assert parts_ms['engine'] > 0 and parts_ms['transport'] > 0
 
 
+@pytest.mark.ros
+def test_live_benchmark_counts_every_message_at_any_rate() -> None:
+    pytest.importorskip('rclpy')
+    result = subprocess.run(
+        [sys.executable, SCRIPTS / 'bench_live.py', '--streams', '2', '--seconds', '6',
+         '--rate', '2', '--domain', '100'],
+        capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    [row] = json.loads(result.stdout.splitlines()[-1])['runs']
+    assert (row['messages'], row['lost_messages'], row['dropped']) == (2 * 300, 0, 0)
+    assert row['utterances'] > 0 and row['cores'] > 0 and min(row['points_mb']) > 0
+
+
+def test_left_out_silence_costs_fewer_words_than_kept() -> None:
+    pytest.importorskip('jiwer')
+    silence = importlib.import_module('silence')
+    waveforms, said = importlib.import_module('bench_hotwords').read_recordings()
+    rows = silence.silence_rows(load_model('builtin', device='cpu'), waveforms[:3], said[:3])
+    assert {row['silence_s'] for row in rows} == {*silence.SHIFTS_S, *silence.LEADS_S}
+    long = [row for row in rows if row['silence_s'] >= 0.6]
+    assert sum(row['left_out'] for row in long) < sum(row['kept'] for row in long)
+    assert rows[0]['left_out'] == rows[0]['kept']  # nothing to leave out
+
+
 @pytest.mark.parametrize(
-    'name', ['bench_engine', 'bench_latency', 'compare', 'make_checkpoint'])
+    'name', ['bench_engine', 'bench_latency', 'bench_live', 'compare', 'make_checkpoint'])
 def test_every_option_is_explained(name, monkeypatch) -> None:
-    if name == 'bench_latency':
+    if name in ('bench_latency', 'bench_live'):
         pytest.importorskip('rclpy')
         pytest.importorskip('audio_common_msgs')
     options: list[argparse.Action] = []
