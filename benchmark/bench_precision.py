@@ -9,9 +9,9 @@ Error: norm of the difference of the encoder output over the norm of the output,
 inputs, in parts per thousand. Texts, tokens: inputs whose text or whose token ids differ. Token
 edits: tokens to change, insert or delete, in percent of the float32 tokens.
 
-Runs on the CPU, whose kernels round as its instructions do. int8 is for large layers only, of
-which these small models have few or none: `--int8-all` rounds all layers, so that its effect on a
-trained model can be seen. Prints a table and, as its last line, one JSON object; `--output`
+Runs on the CPU, whose kernels round as its instructions do. bfloat16 and int8 are for large layers
+only, of which these small models have few or none: `--all-layers` rounds all, so that their effect
+on a trained model can be seen. Prints a table and, as its last line, one JSON object; `--output`
 appends that line to a file.
 """
 
@@ -47,9 +47,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description='What less exact number formats change')
     parser.add_argument('--models', nargs='+', choices=MODELS, default=list(MODELS))
     parser.add_argument('--output', type=Path, metavar='FILE', help='append the JSON line to it')
-    parser.add_argument('--int8-all', action='store_true', help='round small layers, too')
+    parser.add_argument('--all-layers', action='store_true', help='round small layers, too')
     options = parser.parse_args()
-    if options.int8_all:
+    if options.all_layers:
         linear.LARGE = 0
     print(f'{"model":14}{"dtype":10}{"inputs":>7}{"error ‰":>9}{"texts":>7}{"tokens":>8}'
           f'{"edits %":>9}')
@@ -61,7 +61,7 @@ def main() -> None:
             rows.append(row)
     record = {'benchmark': 'precision', 'device': processor_name(), 'torch': torch.__version__,
               'date': datetime.now(timezone.utc).date().isoformat(),
-              'int8_all': options.int8_all, 'rows': rows}
+              'all_layers': options.all_layers, 'rows': rows}
     line = json.dumps(record)
     if options.output:
         with options.output.open('a') as file:

@@ -3,7 +3,8 @@ The encoder for inference: what ``encoder.py`` computes, rearranged for speed.
 
 ``FastEncoder`` is made from a ``FastConformerEncoder`` and gives its frames up to rounding:
 
-- Every linear layer is a ``PreparedLinear``; query, key and value are one.
+- Every linear layer is a ``PreparedLinear``; query, key and value are one.  Small ones stay
+  float32 where other formats would gain nothing.
 - Factors are folded into weights where that costs no rounding or none that matters: the halves of
   the feed-forward modules, the batch norm, the bias of the content scores, the scale of the
   scores by distance.
@@ -34,7 +35,7 @@ from .encoder import (
     padding_of,
     stream_dtype_of,
 )
-from .linear import PreparedLinear
+from .linear import format_for, prepare, PreparedLinear
 
 # 41 s, more than a piece of a long recording; for the 0.6B model in float32 they take 100 MB.
 KEPT_FRAMES = 512
@@ -48,8 +49,8 @@ class FastFeedForward(nn.Module):
         """Convert the layers."""
         super().__init__()
         first, second = module.linear1, module.linear2
-        self.linear1 = PreparedLinear(first.weight, first.bias, dtype, 'silu')
-        self.linear2 = PreparedLinear(
+        self.linear1 = prepare(first.weight, first.bias, dtype, 'silu')
+        self.linear2 = prepare(
             0.5 * second.weight, None if second.bias is None else 0.5 * second.bias, dtype,
             after_silu=True)
 
@@ -71,11 +72,11 @@ class FastAttention(nn.Module):
         bias = torch.cat([
             (none if layer.bias is None else layer.bias) + extra
             for layer, extra in zip(layers, (by_content, none, none), strict=True)])
-        self.linear_qkv = PreparedLinear(
+        self.linear_qkv = prepare(
             torch.cat([layer.weight for layer in layers]), bias, dtype)
-        self.linear_out = PreparedLinear(module.linear_out.weight, module.linear_out.bias, dtype)
+        self.linear_out = prepare(module.linear_out.weight, module.linear_out.bias, dtype)
         self.scale = 1.0 / math.sqrt(module.pos_bias_u.shape[1])
-        self.linear_pos = PreparedLinear(self.scale * module.linear_pos.weight, None, dtype)
+        self.linear_pos = prepare(self.scale * module.linear_pos.weight, None, dtype)
         # Added to the queries that already hold the bias of the content scores.
         self.register_buffer('query_shift', (
             module.pos_bias_v - module.pos_bias_u)[:, None].to(other_dtype(dtype)))
@@ -112,8 +113,8 @@ class FastConvModule(nn.Module):
         """Convert the layers."""
         super().__init__()
         first, second = module.pointwise_conv1, module.pointwise_conv2
-        self.pointwise_conv1 = PreparedLinear(first.weight[..., 0], first.bias, dtype)
-        self.pointwise_conv2 = PreparedLinear(
+        self.pointwise_conv1 = prepare(first.weight[..., 0], first.bias, dtype)
+        self.pointwise_conv2 = prepare(
             second.weight[..., 0], second.bias, dtype, after_silu=True)
         norm, depthwise = module.batch_norm, module.depthwise_conv
         assert norm.running_mean is not None and norm.running_var is not None
@@ -220,8 +221,9 @@ class FastEncoder(nn.Module):
         self.dtype = dtype
         self.stream_dtype = stream_dtype_of(encoder.config, dtype)
         keeps_range = encoder.config.xscaling or dtype == torch.int8
-        self.pre_encode = FastSubsampling(
-            encoder.pre_encode, torch.float32 if keeps_range else dtype)
+        self.pre_encode = FastSubsampling(  # in one format, by its largest layer
+            encoder.pre_encode,
+            torch.float32 if keeps_range else format_for(encoder.pre_encode.out.weight, dtype))
         self.layers = nn.ModuleList()
         while len(encoder.layers):
             layer = encoder.layers[0]
@@ -269,6 +271,7 @@ def other_dtype(dtype: torch.dtype) -> torch.dtype:
     Return the format of all in a layer but the products with weights.
 
     A CPU computes it in float32 in little more time.  With attention, convolutions and all in
-    bfloat16 the built-in model's encoder would be off by 4.5 instead of 3.3 parts in a thousand.
+    bfloat16 the built-in model's encoder would be off by 4.5 instead of 3.3 parts in a thousand,
+    both with small layers rounded, too.
     """
     return dtype if dtype == torch.float16 else torch.float32

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn, Tensor
 
-from .linear import PreparedLinear
+from .linear import prepare, PreparedLinear
 from .transducer import LstmCell, Transducer
 
 INEXACT = (torch.bfloat16, torch.int8)  # formats of the encoder beside which it is used
@@ -22,7 +22,7 @@ class FastLstmCell(nn.Module):
     def __init__(self, cell: LstmCell) -> None:
         """Convert the weights."""
         super().__init__()
-        self.gates = PreparedLinear(
+        self.gates = prepare(
             torch.cat((cell.weight_ih, cell.weight_hh), 1), cell.bias_ih + cell.bias_hh,
             torch.int8)
 
@@ -48,4 +48,4 @@ def quantize_transducer(transducer: Transducer) -> None:
 def _quantized(layer: nn.Module) -> PreparedLinear:
     """Convert one layer."""
     assert isinstance(layer, nn.Linear)
-    return PreparedLinear(layer.weight, layer.bias, torch.int8)
+    return prepare(layer.weight, layer.bias, torch.int8)

@@ -20,9 +20,10 @@ from torch.nn import functional
 from .int8 import quantize_rows, ZERO_OF_SILU
 from .packed import bytes_of, layout_of, Packer
 
-# Smaller layers stay in the processor's caches: packing float32 weights and rounding to int8 gain
+# Smaller layers stay in the processor's caches: to pack float32 weights or to round them gains
 # nothing there.
 LARGE = 2**18
+_ROUNDED = (torch.bfloat16, torch.int8)  # formats for large layers only
 _POST_OPS = {'none': 'none', 'relu': 'relu', 'silu': 'swish'}  # their names in oneDNN
 
 
@@ -56,13 +57,11 @@ class PreparedLinear(nn.Module):
 
         :param weight: floating ``[N, K]`` on any device, meta too; kept where it has the format.
         :param bias: floating ``[N]``, or None.
-        :param number_format: float32, float16, bfloat16, or int8 for ``LARGE`` layers.
+        :param number_format: float32, float16, bfloat16 or int8.
         :param activation: none, relu or silu.
         :param after_silu: the inputs went through SiLU.
         """
         super().__init__()
-        if number_format == torch.int8 and weight.numel() < LARGE:
-            number_format = torch.float32
         self.number_format = number_format
         self.activation = activation
         self.zero = ZERO_OF_SILU if after_silu else 0
@@ -161,6 +160,20 @@ class PreparedLinear(nn.Module):
         if self.bias is not None:
             y = y.add_(self.bias)
         return _activate(y, self.activation)
+
+
+def format_for(weight: Tensor, number_format: torch.dtype) -> torch.dtype:
+    """Return the format of a layer: the one asked for, but float32 where that gains nothing."""
+    is_small = weight.numel() < LARGE
+    return torch.float32 if is_small and number_format in _ROUNDED else number_format
+
+
+def prepare(
+    weight: Tensor, bias: Tensor | None, number_format: torch.dtype, activation: str = 'none',
+    after_silu: bool = False,
+) -> PreparedLinear:
+    """Make a ``PreparedLinear``, in the number format that ``format_for`` gives."""
+    return PreparedLinear(weight, bias, format_for(weight, number_format), activation, after_silu)
 
 
 def pack(module: nn.Module, release: Callable[[], None] = lambda: None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine_oracle import INPUTS, ORACLE, read_audio
-from parakeet_ros.engine import fast_encoder, load_model
+from parakeet_ros.engine import fast_encoder, linear, load_model
 from parakeet_ros.engine.config import EncoderConfig
 from parakeet_ros.engine.encoder import FastConformerEncoder
 from parakeet_ros.engine.fast_encoder import FastEncoder
@@ -60,9 +60,16 @@ def test_float32_equals_the_reference_but_for_rounding(config, batch):
         torch.testing.assert_close(found[row, :n], expected[row, :n], rtol=1e-4, atol=1e-4)
 
 
+@pytest.fixture()
+def all_layers(monkeypatch):
+    """Round small layers, too."""
+    monkeypatch.setattr(linear, 'LARGE', 0)
+
+
 @pytest.mark.parametrize(('dtype', 'most'), [
     ('bfloat16', 0.02), ('float16', 0.005), ('int8', 0.05)])
 @pytest.mark.parametrize('config', ['biased', 'scaled', 'wide'])
+@pytest.mark.usefixtures('all_layers')
 @torch.inference_mode()
 def test_other_formats_stay_near_the_reference(dtype, most, config):
     reference, fast = pair(CONFIGS[config], getattr(torch, dtype))
@@ -73,7 +80,27 @@ def test_other_formats_stay_near_the_reference(dtype, most, config):
     assert error < most
 
 
+@pytest.mark.parametrize('dtype', ['bfloat16', 'int8'])
+@torch.inference_mode()
+def test_formats_for_large_layers_leave_a_model_without_any_as_it_is(dtype):
+    _, exact = pair(BASE, torch.float32)
+    _, fast = pair(BASE, getattr(torch, dtype))
+    features, lengths = inputs(BASE, BATCHES['padded'])
+    assert torch.equal(fast(features, lengths)[0], exact(features, lengths)[0])
+
+
+def test_subsampling_is_in_one_format_by_its_largest_layer():
+    with torch.device('meta'):
+        formats = {
+            width: {each.number_format for each in FastEncoder(FastConformerEncoder(
+                replace(BASE, d_model=width, n_mels=128, subsampling_channels=64)),
+                torch.bfloat16).pre_encode.modules() if isinstance(each, PreparedLinear)}
+            for width in (64, 1024)}
+    assert formats == {64: {torch.float32}, 1024: {torch.bfloat16}}
+
+
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'int8'])
+@pytest.mark.usefixtures('all_layers')
 @torch.inference_mode()
 def test_an_utterance_does_not_hear_its_neighbours_in_the_batch(dtype):
     _, fast = pair(BASE, getattr(torch, dtype))

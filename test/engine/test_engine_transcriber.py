@@ -168,32 +168,10 @@ def test_half_precision_encoder_stays_close(oracle_models, name, dtype):
     assert isinstance(half.transcribe(waveform).text, str)
 
 
-@pytest.fixture(scope='module')
-def margins(builtin, heldout):
-    """Return by how many logits float32 chose its labels and durations, at the least per clip."""
-    joint, n_labels = builtin.model.head.joint, builtin.config.vocab_size + 1
-    seen = []
-
-    def note(module, inputs, logits):
-        for choice in logits.tensor_split((n_labels,), 1):
-            best, second = choice[0].topk(2).values.tolist()
-            seen[-1] = min(seen[-1], best - second)
-
-    hook = joint.register_forward_hook(note)
-    for waveform, _ in heldout:
-        seen.append(float('inf'))
-        builtin.transcribe(waveform)
-    hook.remove()
-    return seen
-
-
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16', 'int8'])
-def test_inexact_formats_change_no_text_but_near_ties(heldout, texts, margins, dtype):
+def test_inexact_formats_change_no_text(heldout, texts, dtype):
     inexact = load_model('builtin', device='cpu', dtype=dtype)
-    found = [inexact.transcribe(waveform).text for waveform, _ in heldout]
-    changed = [margin for margin, a, b in zip(margins, texts, found, strict=True) if a != b]
-    # Two of the choices are by under 0.003 logits: whether they flip is the kernels' chance.
-    assert len(changed) <= 2 and all(margin < 0.1 for margin in changed)
+    assert [inexact.transcribe(waveform).text for waveform, _ in heldout] == texts
 
 
 @pytest.mark.parametrize('device', ['gpu', 'cuda:', 'cuda:x', 'cuda:-1', 'cpu:0', ''])
