@@ -21,13 +21,13 @@ from torch import Tensor
 from .alignment import align_tokens, group_words
 from .decoding import DecodingOptions, DEFAULT_OPTIONS, Hypothesis
 from .device import OwnStream
-from .edges import trim_silence
 from .features import MIN_FRAMES
 from .hotwords import Hotwords
-from .joining import join, move
-from .long_form import cut_at_pauses, PIECE_S, PieceLength
-from .memory import FreedMemory, release_freed
+from .joining import join
+from .long_form import PIECE_S, PieceLength
+from .memory import FreedMemory
 from .model import Model
+from .recordings import transcribe_pieces
 from .stopwatch import Stopwatch
 from .tokenizer import Tokenizer
 from .transcript import Timings, Transcript
@@ -182,12 +182,14 @@ class Transcriber:
         frame_samples = round(self.config.encoder_frame_s * self.sample_rate)
         length = PieceLength.of(piece_s, frame_samples, self.sample_rate)
         if isinstance(source, (str, os.PathLike)):
-            blocks = read_blocks(source, self.sample_rate)
-            return self._stream(blocks, length, options, keep_silence)
-        self._check_sample_rate(sample_rate)
-        waveforms = [source] if isinstance(source, (np.ndarray, Tensor)) else source
-        checked = (check_waveform(waveform).numpy(force=True) for waveform in waveforms)
-        return self._stream(checked, length, options, keep_silence)
+            blocks: Iterable[NDArray[np.float32]] = read_blocks(source, self.sample_rate)
+        else:
+            self._check_sample_rate(sample_rate)
+            waveforms = [source] if isinstance(source, (np.ndarray, Tensor)) else source
+            blocks = (check_waveform(waveform).numpy(force=True) for waveform in waveforms)
+        return transcribe_pieces(
+            lambda piece: self.transcribe(piece, self.sample_rate, options),
+            blocks, length, self.sample_rate, keep_silence)
 
     def transcribe_batch(
         self,
@@ -225,22 +227,6 @@ class Transcriber:
                 transcript.audio_s / audio_s if audio_s else 1.0 / len(transcripts)))
             for transcript in transcripts
         ]
-
-    def _stream(
-        self, blocks: Iterable[NDArray[np.float32]], length: PieceLength,
-        options: DecodingOptions, keep_silence: bool,
-    ) -> Iterator[Transcript]:
-        """Transcribe the pieces of a recording as they come."""
-        rate, grid = self.sample_rate, length.grid_samples
-        for piece in cut_at_pauses(blocks, length):
-            waveform, n_left_out = piece.waveform, 0
-            if not keep_silence:
-                waveform, n_left_out = trim_silence(waveform, grid, rate)
-            [transcript] = self.transcribe_batch([waveform], rate, options)
-            start = piece.start_sample + n_left_out
-            yield replace(move(transcript, start / rate, start // grid),
-                          start_s=piece.start_sample / rate, audio_s=len(piece.waveform) / rate)
-            release_freed()
 
     def _transcribe_list(
         self, audio: Sequence[Audio], sample_rate: int, options: DecodingOptions, piece_s: float,
