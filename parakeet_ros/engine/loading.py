@@ -16,7 +16,7 @@ from .device import resolve_device
 from .errors import CheckpointError
 from .formats import check_dtype, format_name, resolve_dtype
 from .hub import fetch, is_hub_id
-from .model import convert_model, Model, restore_model
+from .model import build_model, Model, restore_model
 from .tokenizer import Tokenizer
 from .transcriber import Transcriber
 from .transformers_folder import folder_fingerprint, read_transformers_folder
@@ -92,7 +92,7 @@ def _load(
                 _logger.warning('converted weights do not fit, converting again: %s', error)
                 cache.remove(key)
     checkpoint = _read(path)
-    model = convert_model(checkpoint, device, dtype, head).finish(device, checkpoint.release)
+    model = build_model(checkpoint, device, dtype, head)
     if cache and key and key == cache_key(path, device, dtype, head):  # else the file has changed
         cache.write(key, Prepared(
             checkpoint.raw_config, checkpoint.tokenizer_model, model.state_dict()),

@@ -131,7 +131,8 @@ class NemoWeights:
         if stored.n_stored:
             flat = torch.frombuffer(
                 content.buffer, dtype=dtype, count=stored.n_stored, offset=content.start)
-        return flat.as_strided(stored.shape, stored.stride, stored.offset)
+        # Detached, or it would keep the file for as long as it lives, whatever its data become.
+        return flat.as_strided(stored.shape, stored.stride, stored.offset).detach()
 
 
 def _locate(entry: zipfile.ZipInfo, region: Region) -> _Record:

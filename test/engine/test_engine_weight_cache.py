@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+import gc
 import logging
 import os
 from pathlib import Path
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 from archives import pack, read_members, read_zip, SOURCE, write_zip
 from engine_oracle import DATA, ORACLE
@@ -25,6 +28,7 @@ from parakeet_ros.engine import (
     weight_cache,
 )
 from parakeet_ros.engine.checkpoint import CONFIG_FILE, WEIGHTS_FILE
+from parakeet_ros.engine.nemo_archive import NemoArchive
 from parakeet_ros.engine.weight_cache import Prepared, SIZE_VARIABLE, WeightCache
 import pytest
 import torch
@@ -92,6 +96,29 @@ def assert_same(found: Transcriber, wanted: Transcriber) -> None:
     waveform = torch.randn(16_000, generator=torch.Generator().manual_seed(0))
     answers = [each.transcribe(waveform, each.sample_rate) for each in (found, wanted)]
     assert answers[0].tokens == answers[1].tokens
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'float16', 'int8'])
+@pytest.mark.parametrize('gzipped', [False, True])
+def test_a_model_that_was_converted_lets_go_of_its_file(tmp_path, monkeypatch, dtype, gzipped):
+    class Content(bytearray):  # an ordinary one cannot be referred to weakly
+        pass
+
+    kept = []
+    of_archive = NemoArchive.region
+
+    def noting(archive, name):
+        region = of_archive(archive, name)
+        if gzipped:
+            region = replace(region, buffer=Content(region.buffer))
+        kept.append(weakref.ref(region.buffer))
+        return region
+    monkeypatch.setattr(NemoArchive, 'region', noting)
+    path = pack(tmp_path / 'own.nemo', read_members(SOURCE), 'w:gz' if gzipped else 'w')
+    transcriber = load_model(path, device='cpu', dtype=dtype)
+    gc.collect()
+    assert kept and all(buffer() is None for buffer in kept)
+    assert transcriber.transcribe(torch.zeros(16_000)).audio_s == 1.0  # it is still in use
 
 
 # --- a hit ------------------------------------------------------------------------------------
