@@ -19,6 +19,9 @@ from torch import Tensor
 
 VARIABLE = 'PARAKEET_ROS_CUDA_GRAPHS'
 _MOST_GRAPHS = 64
+# Of all models: torch begins a capture by waiting for the device, and CUDA forbids that while
+# another thread captures.
+_capturing = threading.Lock()
 
 _logger = logging.getLogger(__name__)
 
@@ -56,8 +59,9 @@ class GraphPool:
             return None
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, self._handle, torch.cuda.current_stream(self.device),
-                                  capture_error_mode='thread_local'):
+            with _capturing, torch.cuda.graph(
+                    graph, self._handle, torch.cuda.current_stream(self.device),
+                    capture_error_mode='thread_local'):
                 output = function()
         except RuntimeError as error:  # OutOfMemoryError is one
             self.n_free = 0
