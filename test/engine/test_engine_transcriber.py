@@ -9,6 +9,7 @@ import sys
 
 from engine_oracle import ORACLE, OracleCase, run_stages
 import jiwer
+from number_formats import skip_without
 import numpy as np
 from parakeet_ros.engine import CheckpointError, DeviceError, load_model, Transcript
 from parakeet_ros.engine.loading import BUILTIN_MODEL
@@ -154,6 +155,7 @@ def test_a_loaded_model_describes_itself(builtin):
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
 @pytest.mark.parametrize('name', ['tiny', 'tinyb'])
 def test_half_precision_encoder_stays_close(oracle_models, name, dtype):
+    skip_without(dtype)
     waveform = OracleCase(oracle_models[name], 'speech3').waveform
     reference = run_stages(oracle_models[name].transcriber, [waveform]).encoded
     half = load_model(ORACLE / f'{name}.nemo', device='cpu', dtype=dtype)
@@ -170,6 +172,7 @@ def test_half_precision_encoder_stays_close(oracle_models, name, dtype):
 
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16', 'int8'])
 def test_inexact_formats_change_no_text(heldout, texts, dtype):
+    skip_without(dtype)
     inexact = load_model('builtin', device='cpu', dtype=dtype)
     assert [inexact.transcribe(waveform).text for waveform, _ in heldout] == texts
 

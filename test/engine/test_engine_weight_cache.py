@@ -19,6 +19,7 @@ import weakref
 
 from archives import pack, read_members, read_zip, SOURCE, write_zip
 from engine_oracle import DATA, ORACLE
+from number_formats import skip_without
 from parakeet_ros.engine import (
     CheckpointError,
     linear,
@@ -101,6 +102,8 @@ def assert_same(found: Transcriber, wanted: Transcriber) -> None:
 @pytest.mark.parametrize('dtype', ['float32', 'float16', 'int8'])
 @pytest.mark.parametrize('gzipped', [False, True])
 def test_a_model_that_was_converted_lets_go_of_its_file(tmp_path, monkeypatch, dtype, gzipped):
+    skip_without(dtype)
+
     class Content(bytearray):  # an ordinary one cannot be referred to weakly
         pass
 
@@ -129,6 +132,7 @@ def test_a_model_that_was_converted_lets_go_of_its_file(tmp_path, monkeypatch, d
     (SOURCE, 'auto'), (ORACLE / 'hybrid.nemo', 'ctc'), (ORACLE / 'hybrid.nemo', 'transducer'),
     (ORACLE / 'rnnt.nemo', 'auto'), (FOLDER, 'auto')])
 def test_the_second_load_gives_the_same_without_reading(reads, source, head, dtype):
+    skip_without(dtype)
     first = load_model(source, device='cpu', dtype=dtype, head=head)
     assert reads == [source]
     second = load_model(source, device='cpu', dtype=dtype, head=head)
@@ -140,8 +144,7 @@ def test_the_second_load_gives_the_same_without_reading(reads, source, head, dty
 def packed_int8(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let layers of any size have int8 weights, laid out for this processor."""
     monkeypatch.setattr(linear, 'LARGE', 0)
-    if not linear.packs(torch.int8):
-        pytest.skip('needs oneDNN with int8')
+    skip_without('int8')
 
 
 @pytest.mark.usefixtures('packed_int8')
@@ -172,6 +175,7 @@ def test_weights_laid_out_for_another_processor_are_converted_again(reads, model
 
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'int8'])
 def test_a_hit_does_not_load_the_compiler_of_torch(model, dtype):
+    skip_without(dtype)
     load_model(model, device='cpu', dtype=dtype)
     code = ('import sys, torch\nfrom parakeet_ros.engine import load_model, loading\n'
             'loading.WORTH_BYTES = 0\nloading._read = None\n'
