@@ -29,7 +29,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-QUEUE_DEPTH = 100  # messages; 2 s of 20 ms chunks while the executor is in a transition
+QUEUE_DEPTH = 500  # messages; 10 s of 20 ms chunks while the cores are busy, or in a transition
 WATCH_PERIOD_S = 0.5
 PROBLEMS = ('audio type', 'audio QoS', 'audio publishers', 'audio format', 'audio info')
 
