@@ -15,7 +15,7 @@ from parakeet_ros.worker import Worker
 from probe import Microphone, pcm_info
 
 SOAK_S = 1800.0
-SOAK_RATE = 60.0  # times real time
+SOAK_RATE = 45.0  # times real time
 LOUD = np.concatenate([spoken(clip) for clip in SHORT_CLIPS])  # 54 utterances, 140 s
 
 
