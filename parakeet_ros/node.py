@@ -269,11 +269,11 @@ def main(args: list[str] | None = None) -> int:
     node = None
     try:
         for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT: a shell's background ignores it
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, _end)
         node = AsrNode()
         node.autostart()
         rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except (SystemExit, ExternalShutdownException):
         pass
     except (ParameterException, ValueError) as error:
         rclpy.logging.get_logger('asr').fatal(f'Cannot start: {error}')
@@ -281,6 +281,16 @@ def main(args: list[str] | None = None) -> int:
     finally:
         leave(node)
     return 0
+
+
+def _end(*_: object) -> None:
+    """
+    End on a signal.
+
+    A KeyboardInterrupt that leaves an `exec` on its way, as there are many in the import of torch,
+    makes Python end itself by SIGINT, although it was caught.
+    """
+    raise SystemExit(0)
 
 
 def leave(node: AsrNode | None) -> None:
