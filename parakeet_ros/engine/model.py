@@ -119,7 +119,7 @@ class Model(nn.Module):
                 module.expect(content, layout)
 
     def finish(
-        self, device: torch.device, release: Callable[[], None] = lambda: None
+        self, device: torch.device, release: Callable[[], None] = release_freed
     ) -> Model:
         """
         Move converted networks to their device, ready for inference, and return them.
