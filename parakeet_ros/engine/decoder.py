@@ -1,7 +1,7 @@
 """
 Which way a transducer decodes, and the buffers and graphs that it keeps between utterances.
 
-- With hotwords: ``greedy_decode``, step by step.
+- With hotwords: the steps of ``decoding.py``, on CUDA queued a round ahead.
 - On the CPU: the steps of ``label_loop.py``, leaving out what the last decisions make needless.
 - On CUDA: ``STEPS`` of them at a time as one graph, the host a round ahead of what it has read.
 """
@@ -10,24 +10,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-import time
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
+from .arrival import Arrival
 from .buckets import batch_bucket, MAX_ENCODER_FRAMES
 from .cuda_graph import CUDAGraphed, GraphPool
 from .decoding import DecodingOptions, greedy_decode, Hypothesis
 from .device import to_device
+from .hotwords import Hotwords
 from .label_loop import Decision, LabelLoop, LoopState
+from .queued_steps import decode_ahead, STEPS
 from .transducer import Transducer
 
-STEPS = 8  # decisions in a round: about 1.5 s of speech
 _MOST_OPTIONS = 4  # choices of options that buffers are kept for
-_POLL_S = 20e-6
 
 Report = NDArray[np.float32]
 
@@ -40,6 +40,7 @@ class TransducerDecoder:
         self._transducer = transducer
         self._loops: dict[tuple[int, str], LabelLoop] = {}
         self._rounds: dict[tuple[LabelLoop, int], RoundLoop] = {}
+        self._last_hotwords: tuple[Hotwords, Hotwords] | None = None
 
     def decode(
         self, encoded: Tensor, lengths: Tensor, options: DecodingOptions, pool: GraphPool
@@ -52,11 +53,20 @@ class TransducerDecoder:
         """
         encoded = encoded.to(self._transducer.joint.encoder.weight.dtype)
         if options.hotwords:
-            return greedy_decode(self._transducer, encoded, lengths.to(encoded.device), options)
+            decode = decode_ahead if pool.host_runs_ahead else greedy_decode
+            return decode(self._transducer, encoded, to_device(lengths, encoded.device),
+                          replace(options, hotwords=self._hotwords(options.hotwords)))
         loop = self._loop(options)
         if not pool.host_runs_ahead:
             return decode_on_host(loop, encoded, lengths.tolist())
         return self._round_loop(loop, encoded, pool).decode(encoded, lengths.tolist())
+
+    def _hotwords(self, hotwords: Hotwords) -> Hotwords:
+        """Return hotwords with their tables on the device, where those last used stay."""
+        if self._last_hotwords is None or self._last_hotwords[0] is not hotwords:
+            device = self._transducer.joint.encoder.weight.device
+            self._last_hotwords = hotwords, hotwords.to(device)
+        return self._last_hotwords[1]
 
     def _loop(self, options: DecodingOptions) -> LabelLoop:
         """Return the steps for some options."""
@@ -175,36 +185,14 @@ class RoundLoop:
 
     def _reports(self) -> Iterator[Report]:
         """Yield the rounds' reports as they arrive, one round being queued ahead."""
-        underway: deque[_Arrival] = deque()
+        underway: deque[Arrival] = deque()
         while True:
-            underway.append(_Arrival(self._advance()))
+            underway.append(Arrival(self._advance()))
             if len(underway) > 1:
                 yield underway.popleft().wait()
 
 
 _AFTER = 3  # index of the row after the decision in a report
-
-
-class _Arrival:
-    """A small tensor on its way to the host."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        """Queue the copy, behind what computes the tensor and before what overwrites it."""
-        self._event: torch.cuda.Event | None = None
-        if tensor.device.type == 'cuda':
-            self._host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-            self._host.copy_(tensor, non_blocking=True)
-            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            self._event.record(torch.cuda.current_stream(tensor.device))
-        else:
-            self._host = tensor.clone()
-
-    def wait(self) -> Report:
-        """Return it once it is there; the GPU's other users, and other threads, go on."""
-        while self._event is not None and not self._event.query():  # type: ignore[no-untyped-call]
-            time.sleep(_POLL_S)
-        values: Report = self._host.numpy()
-        return values
 
 
 def _assign(target: LoopState, source: LoopState) -> None:

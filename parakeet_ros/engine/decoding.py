@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
@@ -80,15 +82,22 @@ def greedy_decode(
     :returns: ``B`` hypotheses, each the same as the utterance gets alone.
     """
     max_symbols = options.max_symbols or transducer.config.max_symbols
-    capacity = encoded.shape[1] * max_symbols
-    state = DecoderState.start(transducer, encoded, lengths, capacity)
-    hotwords = HotwordSearch(options.hotwords, state) if options.hotwords else None
-    while _any_active(state):
+    state, hotwords = begin(transducer, encoded, lengths, max_symbols, options)
+    while bool(is_active(state).any()):
         search_step(transducer, state, max_symbols, options.confidence, hotwords)
-        while _any_searching(state):
+        while bool(_searching(state).any()):
             search_step(transducer, state, max_symbols, options.confidence, hotwords)
         predict_step(transducer, state)
-    return _read_back(state)
+    return read(pack(state).numpy(force=True))
+
+
+def begin(
+    transducer: Transducer, encoded: Tensor, lengths: Tensor, max_symbols: int,
+    options: DecodingOptions,
+) -> tuple[DecoderState, HotwordSearch | None]:
+    """Return what the steps work on, before the first; arguments as ``greedy_decode``."""
+    state = DecoderState.start(transducer, encoded, lengths, encoded.shape[1] * max_symbols)
+    return state, HotwordSearch(options.hotwords, state) if options.hotwords else None
 
 
 def search_step(
@@ -173,31 +182,34 @@ def _emit(
 
 def _searching(state: DecoderState) -> Tensor:
     """Return bool ``[B]``: frames left and no token found since the last prediction."""
-    return (state.time < state.lengths) & ~state.pending
+    return is_active(state) & ~state.pending
 
 
-def _any_searching(state: DecoderState) -> bool:
-    """Ask the device whether an utterance still seeks its next token (synchronises)."""
-    return bool(_searching(state).any())
+def is_active(state: DecoderState) -> Tensor:
+    """Return bool ``[B]``: frames left."""
+    return state.time < state.lengths
 
 
-def _any_active(state: DecoderState) -> bool:
-    """Ask the device whether an utterance has frames left (synchronises)."""
-    return bool((state.time < state.lengths).any())
+def pack(state: DecoderState) -> Tensor:
+    """
+    Return all that makes hypotheses in one tensor, for one copy to the host.
+
+    :returns: float64 ``[B, 5, capacity + 1]``: tokens, frames, durations, confidences, and a row
+        that begins with the number of tokens and the score.
+    """
+    totals = torch.zeros_like(state.confidences, dtype=torch.float64)
+    totals[:, 0], totals[:, 1] = state.n_tokens, state.score
+    return torch.stack([column.double() for column in (
+        state.tokens, state.frames, state.token_durations, state.confidences, totals)], 1)
 
 
-def _read_back(state: DecoderState) -> list[Hypothesis]:
-    """Copy the results to the host."""
-    counts = state.n_tokens.tolist()
-    longest = max(counts, default=0)
-    columns = [
-        buffer[:, :longest].tolist()
-        for buffer in (state.tokens, state.frames, state.token_durations, state.confidences)
-    ]
-    return [
-        Hypothesis(tuple(tokens[:n]), tuple(frames[:n]), tuple(durations[:n]), tuple(sure[:n]),
-                   score)
-        for n, tokens, frames, durations, sure, score in zip(
-            counts, *columns, state.score.tolist(), strict=True
-        )
-    ]
+def read(packed: NDArray[np.float64]) -> list[Hypothesis]:
+    """Make hypotheses of what ``pack`` returned, on the host."""
+    hypotheses = []
+    for *integers, sureness, totals in packed:
+        n_tokens = int(totals[0])
+        tokens, frames, durations = (
+            tuple(column[:n_tokens].astype(np.int64).tolist()) for column in integers)
+        hypotheses.append(Hypothesis(
+            tokens, frames, durations, tuple(sureness[:n_tokens].tolist()), float(totals[1])))
+    return hypotheses

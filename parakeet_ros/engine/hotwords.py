@@ -11,10 +11,12 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from .device import to_device
 from .tokenizer import Tokenizer
 
 DEFAULT_WEIGHT = 2.0  # the most that does next to no harm: benchmark/bench_hotwords.py
@@ -64,7 +66,9 @@ class Hotwords:
 
     def to(self, device: torch.device) -> Hotwords:
         """Return the same with the tables on a device."""
-        return replace(self, **{name: getattr(self, name).to(device) for name in _TABLES})
+        tables: dict[str, Any] = {
+            name: to_device(getattr(self, name), device) for name in _TABLES}
+        return replace(self, **tables)
 
 
 class _PrefixTree:

@@ -17,6 +17,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
+from .device import to_device
 from .head_config import TransducerConfig
 
 _ACTIVATIONS = {'relu': torch.relu, 'sigmoid': torch.sigmoid, 'tanh': torch.tanh}
@@ -162,7 +163,7 @@ class DecoderState:
         return cls(
             encoded=joint.encoder(encoded),
             lengths=lengths,
-            durations=torch.tensor(config.durations, dtype=torch.int64, device=device),
+            durations=to_device(torch.tensor(config.durations, dtype=torch.int64), device),
             time=integers(n),
             label=label,
             pending=torch.zeros(n, dtype=torch.bool, device=device),

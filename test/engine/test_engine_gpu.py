@@ -86,10 +86,12 @@ def test_the_host_waits_at_most_twice(on_gpu, n):
     assert sum(calls[name] for name in WAITS) <= 2
 
 
-def test_nothing_waits_behind_torchs_back(on_gpu):
+@pytest.mark.parametrize('phrases', [[], ['tool', 'front door']])
+def test_nothing_waits_behind_torchs_back(on_gpu, phrases):
+    options = DecodingOptions(hotwords=on_gpu.hotwords(phrases) if phrases else None)
     torch.cuda.set_sync_debug_mode('error')
     try:
-        assert on_gpu.transcribe(speech(3.0)).timings.encoder_ms > 0
+        assert on_gpu.transcribe(speech(3.0), options=options).timings.encoder_ms > 0
     finally:
         torch.cuda.set_sync_debug_mode('default')
 

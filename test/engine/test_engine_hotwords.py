@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from engine_oracle import ORACLE
+from graphs_on_cpu import LOOKS, Recorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import jiwer
@@ -12,6 +13,7 @@ from parakeet_ros.engine import DecodingOptions, Hotwords, load_model
 from parakeet_ros.engine.decoding import greedy_decode, predict_step, search_step
 from parakeet_ros.engine.hotword_search import HotwordSearch
 from parakeet_ros.engine.hotwords import DEFAULT_WEIGHT
+from parakeet_ros.engine.queued_steps import decode_ahead
 from parakeet_ros.engine.transducer import DecoderState
 import pytest
 from test_engine_decoding import as_nn_lstm, scripted_transducer
@@ -133,6 +135,7 @@ def test_every_row_of_a_batch_equals_the_definition(
     by_tokens = {tuple(tokenizer.encode(p)): weight for p, weight in phrases.items()}
     options = DecodingOptions(hotwords=hotwords)
     hypotheses = greedy_decode(transducer, encoded, torch.tensor(lengths), options)
+    assert decode_ahead(transducer, encoded, torch.tensor(lengths), options) == hypotheses
     plain = greedy_decode(transducer, encoded, torch.tensor(lengths))
     for row, length in enumerate(lengths):
         expected = define(transducer, encoded[row, :length], by_tokens, BOUNDARIES)
@@ -156,9 +159,11 @@ def test_steps_without_a_look_at_the_state_give_the_same_in_the_same_storage():
     state = DecoderState.start(transducer, encoded, lengths, capacity=18)
     search = HotwordSearch(hotwords, state)
     storage = addresses(search)
-    for _ in range(200):
-        search_step(transducer, state, 2, hotwords=search)
-        predict_step(transducer, state)
+    with Recorder() as recorder:
+        for _ in range(200):
+            search_step(transducer, state, 2, hotwords=search)
+            predict_step(transducer, state)
+    assert not set(recorder.names) & set(LOOKS)
     assert addresses(search) == storage
     expected = greedy_decode(transducer, encoded, lengths, DecodingOptions(hotwords=hotwords))
     assert expected != greedy_decode(transducer, encoded, lengths)
