@@ -19,6 +19,9 @@ from parakeet_ros.audio.vad import EnergyVad
 BACKWARD_TOLERANCE_NS = 100_000_000
 # Audio without stamps is timed by its samples; lost messages may make that so late.
 UNSTAMPED_TOLERANCE_NS = 1_000_000_000
+# The floor is the quiet edge of a steady background. What is inserted lies a little above it: at
+# the floor, its own quiet edge would lie lower, and gap after gap would drag the floor down.
+FILL_ABOVE_FLOOR_DB = 1.5
 
 
 @dataclass(frozen=True)
@@ -244,7 +247,7 @@ class AudioStream:
 
     def _silence(self, n_samples: int) -> Waveform:
         """Return noise as loud as the background: true silence would drag the floor down."""
-        rms = 10 ** (self._segmenter.noise_floor_db / 20)
+        rms = 10 ** ((self._segmenter.noise_floor_db + FILL_ABOVE_FLOOR_DB) / 20)
         # of white noise the resampler keeps only the part below its new Nyquist frequency
         rms *= max(1.0, self._format.sample_rate / SAMPLE_RATE_HZ) ** 0.5
         silence: Waveform = self._noise.standard_normal(n_samples, dtype=np.float32)

@@ -3,7 +3,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 from parakeet_ros.audio import AudioFormat, AudioStream, SegmenterConfig
-from parakeet_ros.audio.vad import INITIAL_FLOOR_DB
 import pytest
 
 RATE, CHUNK_S = 16_000, 0.02
@@ -67,14 +66,20 @@ def test_times_stay_right_and_words_together_over_a_gap(rate, lost_s):
         assert len(u.waveform) / RATE == pytest.approx((u.end_ns - u.start_ns) / 1e9, abs=0.001)
 
 
-def test_a_gap_is_filled_as_loud_as_the_background_so_that_it_starts_no_speech():
-    stream = stream_of()
-    for index, (time_s, data) in enumerate(chunks()):
-        if time_s < 1 and index % 10 < 6:  # 40 % lost, 80 ms at a time
-            assert stream.push(data, BASE_NS + round(time_s * 1e9)) == []
-    assert stream.statistics.gaps == 4
+@pytest.mark.parametrize('rate', [16_000, 48_000])
+@pytest.mark.parametrize('lost_of_10', [1, 4])
+def test_gaps_that_never_cease_neither_lower_the_floor_nor_start_speech(lost_of_10, rate):
+    stream, rng = stream_of(rate), np.random.default_rng(5)
+    step = round(CHUNK_S * rate)
+    for index in range(30 * 50):
+        noise = 10 ** (-50 / 20) * 32767 * rng.standard_normal(step)
+        if index // 5 % 10 >= lost_of_10:  # 100 ms and more are lost at a time
+            stamp_ns = BASE_NS + round(index * CHUNK_S * 1e9)
+            assert stream.push(noise.astype('<i2').tobytes(), stamp_ns) == []
+    assert stream.statistics.gaps == 30 - 1  # one a second; the first is before the first sample
     assert not stream.is_speaking
-    assert stream.statistics.noise_floor_db > INITIAL_FLOOR_DB - 2  # silence would drag it down
+    band_db = 10 * np.log10(rate / RATE)  # of white noise, above what is heard
+    assert stream.statistics.noise_floor_db == pytest.approx(-50 - band_db, abs=1.5)
 
 
 @pytest.mark.parametrize(('max_gap_s', 'lost_s', 'inserted_s'), [
