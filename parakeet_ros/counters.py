@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 
-RECENT_UTTERANCES = 100  # latency percentiles are taken over these
+RECENT_UTTERANCES = 100  # of each recognizer; speed and latency are theirs
+
+
+def _recent() -> deque[Any]:
+    return deque(maxlen=RECENT_UTTERANCES)
 
 
 @dataclass
@@ -23,26 +27,25 @@ class Counters:
     guessed: int = 0  # pauses at which the engine began before they had ended an utterance
     discarded: int = 0  # guesses that came to nothing, since speech went on
     last_drop_ns: int | None = None  # steady clock
-    audio_s: float = 0.0  # transcribed
-    engine_s: float = 0.0  # spent on it
-    latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT_UTTERANCES))
+    loads_s: deque[tuple[float, float]] = field(default_factory=_recent)  # audio, time for it
+    latencies_ms: deque[float] = field(default_factory=_recent)
 
     def count(self, has_text: bool, timings: Mapping[str, float], engine_ms: float) -> None:
         """Count a transcribed utterance."""
         self.transcribed += 1
         self.empty += not has_text
-        self.audio_s += timings['audio_s']
-        self.engine_s += engine_ms / 1e3
+        self.loads_s.append((timings['audio_s'], engine_ms / 1e3))
         self.latencies_ms.append(timings['latency_ms'])
 
     @classmethod
     def total(cls, parts: Iterable['Counters']) -> 'Counters':
         """Return the sums over several recognizers."""
-        total = cls()
+        total = cls(loads_s=deque(), latencies_ms=deque())
         for part in parts:
             for name in ('utterances', 'transcribed', 'empty', 'failed', 'dropped',
-                         'dropped_parts', 'guessed', 'discarded', 'audio_s', 'engine_s'):
+                         'dropped_parts', 'guessed', 'discarded'):
                 setattr(total, name, getattr(total, name) + getattr(part, name))
+            total.loads_s.extend(part.loads_s)
             total.latencies_ms.extend(part.latencies_ms)
             if part.last_drop_ns is not None:
                 total.last_drop_ns = max(part.last_drop_ns, total.last_drop_ns or 0)
@@ -66,8 +69,9 @@ class Counters:
 
     @property
     def rtfx(self) -> float:
-        """Return audio seconds per second of engine time; higher is better."""
-        return self.audio_s / self.engine_s if self.engine_s else 0.0
+        """Return audio seconds per second of engine time, of late; higher is better."""
+        engine_s = sum(engine for _, engine in self.loads_s)
+        return sum(audio for audio, _ in self.loads_s) / engine_s if engine_s else 0.0
 
     def latency_ms(self, percent: float) -> float:
         """Return a percentile of the recent latencies, end of speech to text."""
