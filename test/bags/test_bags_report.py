@@ -223,7 +223,7 @@ def test_without_one_audio_topic_the_topics_are_named(tmp_path, capsys, topics):
 
 @pytest.mark.parametrize('change', [
     {'confidence': float('nan')}, {'words': [{}]}, {'start': {'sec': 'x'}}, {'timings': 3},
-    {'start': {'sec': 1e308, 'nanosec': 1e308}}])
+    {'start': {'sec': 1e308, 'nanosec': 1e308}}, {'error': 'half a character: \ud800'}])
 def test_results_that_no_node_publishes_do_no_harm(tmp_path, change):
     entries = [*audio(silence(1)), string('/speech/result', 0.5, result(
         1, 0.1, 0.4, 'go', **change)), string('/speech/result', 0.6, '[' * 100_000)]
