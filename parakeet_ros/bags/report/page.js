@@ -46,7 +46,8 @@ function play(index) {
   playing = index;
   mark(true);
   select(index, false);
-  player.play().then(follow, stop);
+  // the promise of a clip that another has replaced is broken later, and is not the other's end
+  player.play().then(() => follow(url), () => { if (player.src === url) stop(); });
 }
 
 function stop() {
@@ -64,11 +65,11 @@ function mark(on) {
   button.setAttribute('aria-pressed', on);
 }
 
-function follow() {
-  if (playing < 0) return;
+function follow(url) {
+  if (playing < 0 || player.src !== url) return;
   playhead_s = data.rows[playing].start_s + player.currentTime;
   draw();
-  requestAnimationFrame(follow);
+  requestAnimationFrame(() => follow(url));
 }
 player.addEventListener('pause', stop);
 player.addEventListener('ended', stop);
