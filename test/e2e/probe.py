@@ -42,7 +42,8 @@ class Probe:
         subscribe(String, 'speech/result',
                   lambda m: self.results.append(json.loads(m.data)), 100)
         subscribe(DiagnosticArray, 'speech/timing', lambda m: self.timings.extend(m.status), 100)
-        subscribe(Bool, 'speech/is_speaking', lambda m: self.speaking.append(m.data), LATCHED)
+        subscribe(Bool, 'speech/is_speaking', lambda m: self.speaking.append(m.data),
+                  QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL))
         subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, 100)
 
     def __enter__(self) -> 'Probe':
