@@ -40,20 +40,28 @@ def test_deactivating_in_the_middle_publishes_what_was_accepted(start_asr, probe
     probe.until(lambda: probe.texts == [EASY.text] and probe.results, 'the open utterance')
     assert probe.results[0]['end_reason'] == 'flush'
     probe.until(lambda: probe.speaking[-1:] == [False], 'not speaking')
+    assert probe.transition('cleanup') and probe.state() == 'unconfigured'
+    probe.spin(0.5)
+    assert len(probe.results) == 1
 
 
-def test_a_microphone_that_vanishes_after_a_word_leaves_its_text(start_asr, probe):
+def test_a_microphone_that_vanishes_in_a_word_leaves_all_that_it_has_sent(start_asr, probe):
     start_asr()
     probe.until_active()
     microphone = Microphone(probe, info=pcm_info())
     microphone.until_heard()
-    microphone.say(spoken(EASY)[:-round(0.9 * 16_000)])
+    microphone.say(spoken(EASY)[:round(1.6 * 16_000)])  # 'lights' ends at 1.85 s
+    sent_ns = microphone.next_ns
     microphone.close()
-    probe.until(lambda: probe.texts == [EASY.text], 'the text of the open utterance')
+    probe.until(lambda: probe.results and probe.texts, 'the open utterance')
+    [result] = probe.results
+    assert probe.texts[0].startswith('switch off the')
+    assert result['end_reason'] == 'flush'
+    assert result['end']['sec'] * 10**9 + result['end']['nanosec'] == sent_ns, 'to the last sample'
     again = Microphone(probe, info=pcm_info())
     again.until_heard()
     again.say(spoken(OTHER))
-    probe.until(lambda: probe.texts == [EASY.text, OTHER.text], 'the text after the return')
+    probe.until(lambda: probe.texts[1:] == [OTHER.text], 'the text after the return')
 
 
 def test_thresholds_change_while_running_and_bad_values_are_refused_with_a_reason(
@@ -95,9 +103,9 @@ def test_a_signal_ends_it_cleanly(start_asr, probe, number, busy):
 def test_ctrl_c_during_the_start_ends_it_without_a_traceback(start_asr, after_s):
     asr = start_asr()
     time.sleep(after_s)
-    asr.interrupt()
+    status = asr.interrupt()
     if 'Loading' in asr.output:  # before that Python itself was still starting
-        assert 'Traceback' not in asr.output
+        assert status == 0 and 'Traceback' not in asr.output
 
 
 def test_silence_gives_no_text(start_asr, probe):
