@@ -6,7 +6,7 @@ import math
 import os
 from pathlib import Path
 
-from asr_process import AsrProcess
+from asr_process import AsrProcess, Process
 from probe import Probe
 import pytest
 
@@ -46,11 +46,31 @@ def start_asr(domain: int, tmp_path: Path) -> Iterator[object]:
 
 
 @pytest.fixture
-def start_faulty(start_asr: Callable[..., AsrProcess],
-                 monkeypatch: pytest.MonkeyPatch) -> Callable[..., AsrProcess]:
-    """Return a function that starts the node with an engine that fails: see faulty_node.py."""
+def own_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes import the modules beside the tests."""
     monkeypatch.setenv('PYTHONPATH', os.pathsep.join(
         [str(Path(__file__).parent), os.environ.get('PYTHONPATH', '')]))
+
+
+@pytest.fixture
+def start_launch(domain: int, tmp_path: Path, own_modules: None) -> Iterator[object]:
+    """Return a function that launches the node; whatever was launched is gone after the test."""
+    started: list[Process] = []
+
+    def start(*arguments: str) -> Process:
+        started.append(Process(tmp_path / f'launch{len(started)}.log', 'launched', *arguments))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.interrupt()
+        assert not process.is_group_alive(), 'launch left a process behind'
+
+
+@pytest.fixture
+def start_faulty(start_asr: Callable[..., AsrProcess], own_modules: None,
+                 monkeypatch: pytest.MonkeyPatch) -> Callable[..., AsrProcess]:
+    """Return a function that starts the node with an engine that fails: see faulty_node.py."""
 
     def start(memory_s: float = math.inf, busy_s: float = 0.0, **parameters: object) -> AsrProcess:
         monkeypatch.setenv('MEMORY_S', str(memory_s))
