@@ -82,7 +82,7 @@ def test_thresholds_change_while_running_and_bad_values_are_refused_with_a_reaso
         assert all(word in reason for word in words), reason
     microphone.say(spoken(EASY))
     probe.until(lambda: probe.texts == [EASY.text] and probe.results, EASY.text)
-    assert 300 <= probe.results[0]['timings']['endpoint_ms'] * 8 < 5000
+    assert probe.results[0]['end_reason'] == 'pause', 'that after the clip is 1 s'
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

@@ -233,3 +233,16 @@ def test_missing_audio_is_a_warning_until_it_comes(ros: LocalRos, start: StartNo
     ros.node('clock').create_timer(0.1, lambda: microphone.publish(AudioData(data=bytes(320))))
     values = health.until('audio input', DiagnosticStatus.OK)
     assert (values['sample rate Hz'], values['sample format']) == ('16000', 'S16LE')
+
+
+def test_an_engine_slower_than_real_time_is_a_warning_until_it_is_faster(
+        ros: LocalRos, start: StartNode) -> None:
+    health, node = Health(ros), start()
+    node.autostart()
+    counters = node.microphones[0].recognizer.counters
+    timings = {'audio_s': 1.0, 'latency_ms': 10.0}
+    counters.count(True, timings, engine_ms=2_000.0)
+    health.until('recognizer', DiagnosticStatus.WARN, 'slower than real time')
+    for _ in range(3):
+        counters.count(True, timings, engine_ms=100.0)
+    health.until('recognizer', DiagnosticStatus.OK)
