@@ -94,13 +94,14 @@ class CorpusWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
-        """Give the folder its name, or remove it after an error."""
-        self._audio.close()
-        self._manifest.close()
-        if kind is None:
-            self._partial.rename(self._folder)
-        else:
-            shutil.rmtree(self._partial)
+        """Give the folder its name, or remove it after an error, such as that of a full disk."""
+        try:
+            with self._manifest, self._audio:
+                pass  # closes both even if what is left to be written does not fit
+            if kind is None:
+                self._partial.rename(self._folder)
+        finally:
+            shutil.rmtree(self._partial, ignore_errors=True)  # not there where all went well
 
 
 class Corpus:

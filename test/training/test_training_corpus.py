@@ -1,5 +1,7 @@
 """A corpus keeps what is put into it, and is there as a whole or not at all."""
+from collections.abc import Iterator
 from pathlib import Path
+import resource
 
 from hypothesis import given, settings, strategies
 import numpy as np
@@ -39,6 +41,23 @@ def test_a_corpus_that_is_being_written_is_not_seen(tmp_path: Path) -> None:
 def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match='NaN'), CorpusWriter(tmp_path / 'bad') as writer:
         writer.add(np.full(10, np.nan, np.float32), text='x', **ABOUT)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """Let no file grow beyond 4 kB; a write beyond fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize('n_samples', [2049, 100_000])  # found out at the end, or before
+def test_a_full_disk_is_said_and_nothing_is_left_on_it(
+        tmp_path: Path, small_disk: None, n_samples: int) -> None:
+    with pytest.raises(OSError), CorpusWriter(tmp_path / 'big') as writer:
+        writer.add(ramp(n_samples), text='x', **ABOUT)
     assert not list(tmp_path.iterdir())
 
 
