@@ -9,16 +9,11 @@ import time
 
 from parakeet_ros.training.corpus import CorpusWriter
 from parakeet_ros.training.texts import Text
-from parakeet_ros.training.voices import Engine, VoiceError, WITHHELD_VOICES
+from parakeet_ros.training.voices import Engine, training_voices, VoiceError
 
 MAX_FAILURES_IN_A_ROW = 20
 
 _log = logging.getLogger(__name__)
-
-
-def training_voices(engine: Engine) -> list[str]:
-    """Return the voices of an engine that may be trained on."""
-    return [voice for voice in engine.voices if f'{engine.name}:{voice}' not in WITHHELD_VOICES]
 
 
 def synthesise(folder: Path, engine: Engine, texts: Iterable[Text], rng: random.Random, *,
@@ -39,10 +34,10 @@ def synthesise(folder: Path, engine: Engine, texts: Iterable[Text], rng: random.
             if writer.duration_s >= audio_s or time.monotonic() >= end_s:
                 break
             try:
-                _speak(writer, engine, rng.choice(voices), text, 'train', rng)
+                speak(writer, engine, rng.choice(voices), text, 'train', rng)
                 failures = 0
             except VoiceError as error:
-                _log.warning('%s left out: %s', text.text, error)
+                _log.warning('left out: %s', error)
                 failures += 1
                 if failures >= MAX_FAILURES_IN_A_ROW:
                     raise
@@ -52,12 +47,21 @@ def speak_all(folder: Path, engine: Engine, voice: str, texts: Iterable[Text], s
     """Speak texts with one voice at its own speed and pitch, all of them, for measuring."""
     with CorpusWriter(folder) as writer:
         for text in texts:
-            _speak(writer, engine, voice, text, split, None)
+            speak(writer, engine, voice, text, split)
 
 
-def _speak(writer: CorpusWriter, engine: Engine, voice: str, text: Text, split: str,
-           rng: random.Random | None) -> None:
-    """Add one clip."""
-    speech = engine.say(text.text, voice, rng).prepared()
-    writer.add(speech, text=text.text, voice=f'{engine.name}:{voice}', split=split,
-               engine=engine.name, licence=engine.licence, kind=text.kind)
+def speak(writer: CorpusWriter, engine: Engine, voice: str, text: Text, split: str,
+          rng: random.Random | None = None) -> None:
+    """
+    Add one clip.
+
+    :param rng: varies speed and pitch; without it they are the voice's own
+    :raises VoiceError: which names the text and the voice
+    """
+    name = f'{engine.name}:{voice}'
+    try:
+        waveform = engine.say(text.text, voice, rng).prepared()
+    except VoiceError as error:
+        raise VoiceError(f'{text.text!r} by {name}: {error}') from error
+    writer.add(waveform, text=text.text, voice=name, split=split, engine=engine.name,
+               licence=engine.licence, kind=text.kind)

@@ -5,21 +5,23 @@ Speech synthesisers whose licences let their audio train a model that is given a
 """
 from collections.abc import Callable
 
-from parakeet_ros.training.voices.engine import Engine, Speech, VoiceError
+from parakeet_ros.training.voices.engine import (
+    Engine,
+    Speech,
+    training_voices,
+    VoiceError,
+    WITHHELD_VOICES,
+)
 from parakeet_ros.training.voices.espeak import Espeak
 from parakeet_ros.training.voices.flite import Flite
 from parakeet_ros.training.voices.hibari import Hibari
 from parakeet_ros.training.voices.kokoro import Kokoro
 
-__all__ = ['ENGINES', 'Engine', 'open_engines', 'Speech', 'VoiceError', 'WITHHELD_VOICES']
+__all__ = ['ENGINES', 'Engine', 'open_engines', 'Speech', 'training_voices', 'VoiceError',
+           'WITHHELD_VOICES']
 
 ENGINES: dict[str, Callable[[], Engine]] = {
     'espeak': Espeak, 'flite': Flite, 'hibari': Hibari, 'kokoro': Kokoro}
-
-# Never trained on, so that a model can be measured on voices that it has not heard. The first
-# three are for tests; the last is watched while training.
-WITHHELD_VOICES = frozenset({
-    'kokoro:am_michael', 'kokoro:bf_emma', 'flite:slt', 'kokoro:am_fenrir'})
 
 
 def open_engines(names: list[str] | None = None) -> list[Engine]:

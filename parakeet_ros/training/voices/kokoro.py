@@ -12,13 +12,12 @@ import random
 
 import numpy as np
 from numpy.typing import NDArray
-from parakeet_ros.training.voices.engine import Speech, VoiceError
+from parakeet_ros.training.voices.engine import Speech, training_voices, VoiceError
 
 RATE_HZ = 24_000
 STYLE_SIZE = 256
 VOICES_VARIABLE = 'KOKORO_VOICES'
 BLENDED_SHARE = 0.4  # of the clips: a mixture of two voices is a voice of its own
-WITHHELD = {'am_michael', 'bf_emma', 'am_fenrir'}  # in no blend: a part would be heard
 
 
 class Kokoro:
@@ -61,7 +60,7 @@ class Kokoro:
         if rng:
             speed = rng.uniform(0.85, 1.35)
             if rng.random() < BLENDED_SHARE:
-                other = rng.choice([name for name in self.voices if name not in WITHHELD])
+                other = rng.choice(training_voices(self))  # of a withheld one not even a part
                 share = rng.uniform(0.3, 0.7)
                 style = share * style + (1 - share) * self._styles[other]
         phonemes = ' '.join(self._phonemize(text))
