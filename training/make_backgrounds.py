@@ -23,12 +23,14 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--speech', type=Path, help='the corpus that murmur is made of')
     arguments = parser.parse_args()
-    speech = []
+    speech, licences = [], set[str]()
     if arguments.speech:
         corpus = Corpus(arguments.speech)
         speech = [corpus.waveform(index) for index in range(min(len(corpus), MURMUR_CLIPS))]
+        licences = {clip.licence for clip in corpus.clips[:MURMUR_CLIPS]}
     make_backgrounds(arguments.folder, np.random.default_rng(arguments.seed),
-                     audio_s=3600 * arguments.hours, speech=speech)
+                     audio_s=3600 * arguments.hours, speech=speech,
+                     speech_licence=' AND '.join(sorted(licences)))
 
 
 if __name__ == '__main__':

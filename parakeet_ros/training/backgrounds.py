@@ -15,19 +15,21 @@ PEAK = 0.5
 
 
 def make_backgrounds(folder: Path, rng: Generator, *, audio_s: float, split: str = 'train',
-                     speech: Sequence[Waveform] = ()) -> None:
+                     speech: Sequence[Waveform] = (), speech_licence: str = '') -> None:
     """
     Write a corpus of noise, music and, if there is speech to make it of, the murmur of crowds.
 
     :param folder: the corpus that is made; it must not exist
     :param audio_s: seconds of audio to make
+    :param speech_licence: of the speech, and so of its murmur; the rest is CC0
     """
     with CorpusWriter(folder) as writer:
         while writer.duration_s < audio_s:
             kind, sound = _background(int(rng.uniform(*LENGTH_S) * SAMPLE_RATE_HZ), rng, speech)
             peak = float(np.abs(sound).max()) or 1.0
             writer.add(sound * np.float32(PEAK / peak), text='', voice=f'generated:{kind}',
-                       engine='generated', licence='CC0-1.0', split=split,
+                       engine='generated', split=split,
+                       licence=speech_licence if kind == 'murmur' else 'CC0-1.0',
                        kind='music' if kind == 'music' else 'noise')
 
 
