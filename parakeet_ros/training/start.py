@@ -45,17 +45,20 @@ class Start:
         """Return the tokenizer."""
         return Tokenizer(self.tokenizer_model, self.config.vocab_size, 'the model to train')
 
-    def network(self) -> TrainableModel:
+    def network(self, seed: int = 1) -> TrainableModel:
         """
         Build the networks.
 
+        :param seed: of the weights that ``state`` lacks; all processes of a run begin alike.
         :raises ValueError: the model has no TDT head, so it cannot be trained here.
         """
         head = self.config.heads.get('transducer')
         if head is None or head.kind != 'tdt':
             raise ValueError('training needs a model with a TDT head; this one has '
                              f'{", ".join(h.kind for h in self.config.heads.values())}')
-        network = TrainableModel(self.config)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = TrainableModel(self.config)
         network.load_nemo_state(self.state)
         return network
 

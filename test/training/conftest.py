@@ -5,7 +5,6 @@ from parakeet_ros.training.start import fresh_start, Start
 from parakeet_ros.training.vocabulary import train_tokenizer
 import pytest
 from tiny import TINY
-import torch
 
 
 @pytest.fixture(scope='session')
@@ -16,6 +15,5 @@ def tokenizer_model() -> bytes:
 @pytest.fixture
 def tiny_start(tokenizer_model: bytes) -> Start:
     """Return a model with random weights, the same ones in every test."""
-    torch.manual_seed(0)
     start = fresh_start(TINY, tokenizer_model)
     return Start(start.raw_config, tokenizer_model, start.network().nemo_state())

@@ -74,6 +74,13 @@ def test_new_vocabulary_keeps_what_its_pieces_meant(tiny_start: Start) -> None:
         torch.testing.assert_close(before, after)
 
 
+def test_new_weights_follow_from_the_seed(tiny_start: Start) -> None:
+    empty = Start(tiny_start.raw_config, tiny_start.tokenizer_model, {})
+    first, again, other = (empty.network(seed).nemo_state() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first['joint.enc.weight'], other['joint.enc.weight'])
+
+
 def test_weights_of_another_shape_are_refused(tiny_start: Start) -> None:
     network = tiny_start.network()
     with pytest.raises(ValueError, match='joint.enc.bias .* does not fit'):
