@@ -56,6 +56,7 @@ class Trainer:
         """Begin at step 0."""
         self.network, self.options = network, options
         self.step = 0
+        self.spent_s = 0.0  # in `run`, before a break, too
         matrices = [p for p in network.parameters() if p.dim() > 1]
         vectors = [p for p in network.parameters() if p.dim() <= 1]
         self._optimizer = torch.optim.AdamW(
@@ -163,7 +164,8 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write everything that the next steps depend on; the file is never half written."""
         content = {'network': self.network.state_dict(), 'step': self.step,
-                   'n_steps': self.options.n_steps, 'optimizer': self._optimizer.state_dict()}
+                   'spent_s': self.spent_s, 'n_steps': self.options.n_steps,
+                   'optimizer': self._optimizer.state_dict()}
         partial = path.with_name(f'{path.name}.partial')
         torch.save(content, partial)
         os.replace(partial, path)
@@ -174,6 +176,7 @@ class Trainer:
         self.network.load_state_dict(content['network'])
         self._optimizer.load_state_dict(content['optimizer'])
         self.step = content['step']
+        self.spent_s = content.get('spent_s', 0.0)  # checkpoints before 2026-11-23 lack it
         self.options = replace(self.options, n_steps=content['n_steps'])
 
     def run(
@@ -186,18 +189,19 @@ class Trainer:
 
         :param batches: gives the batch of a step.
         :param checkpoint: the file to save to; one of several processes has one.
-        :param limit_s: take as many steps as fit into so many seconds; their number is settled
-            when the learning rate begins to fall.
+        :param limit_s: take as many steps as fit into so many seconds, those before a break
+            among them; their number is settled when the learning rate begins to fall.
         :param report: is called after each step with its number and what it returned.
         """
-        began = saved = time.monotonic()
-        first = self.step
+        saved = time.monotonic()
+        began = saved - self.spent_s
         while self.step < self.options.n_steps:
             result = self.train_step(batches(self.step))
             now = time.monotonic()
+            self.spent_s = now - began
             if limit_s is not None and not self.falling:
-                in_all = int((self.step - first) * limit_s / (now - began))
-                self.options = replace(self.options, n_steps=first + max(in_all, 1))
+                in_all = int(self.step * limit_s / self.spent_s)
+                self.options = replace(self.options, n_steps=max(in_all, 1))
             if report is not None:
                 report(self.step, result)
             if checkpoint is not None and now - saved > _SAVE_EVERY_S:

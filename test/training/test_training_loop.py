@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+from parakeet_ros.training import loop
 from parakeet_ros.training.data import Batch
 from parakeet_ros.training.loop import LoopOptions, Trainer
 from parakeet_ros.training.start import Start
@@ -18,7 +20,6 @@ def batch(step: int) -> Batch:
 
 
 def trainer(start: Start, **options: float) -> Trainer:
-    torch.manual_seed(1)
     settings = {'n_steps': 8, 'warmup_steps': 2, **options}
     return Trainer(start.network(), LoopOptions(**settings))  # type: ignore[arg-type]
 
@@ -40,6 +41,31 @@ def test_break_and_resume_change_no_bit(tiny_start: Start, tmp_path: Path) -> No
     assert not different
     moved = tiny_start.network().state_dict()
     assert any(not torch.equal(moved[name], given[name]) for name in moved)
+
+
+@pytest.mark.parametrize('last_before_break', [3, 7])  # before and after the rate begins to fall
+def test_a_break_takes_nothing_from_the_time_that_was_given(
+    tiny_start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last_before_break: int
+) -> None:
+    clock = SimpleNamespace(now_s=0.0)
+    monkeypatch.setattr(loop, 'time', SimpleNamespace(monotonic=lambda: clock.now_s))
+
+    def slow(step: int) -> Batch:
+        clock.now_s += 200  # so that every step is saved
+        return batch(step)
+
+    def breaking(step: int) -> Batch:
+        if step > last_before_break:
+            raise KeyboardInterrupt
+        return slow(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(tiny_start).run(breaking, tmp_path / 'run.pt', limit_s=2000)
+    rest = trainer(tiny_start)
+    rest.resume(tmp_path / 'run.pt')
+    assert rest.step == last_before_break + 1
+    rest.run(slow, tmp_path / 'run.pt', limit_s=2000)
+    assert rest.step == 10 and rest.spent_s == clock.now_s == 2000
 
 
 def test_loss_falls_on_what_is_repeated(tiny_start: Start) -> None:
