@@ -44,13 +44,16 @@ def export(path: Path, start: Start, network: TrainableModel, half: bool = True)
         _member(tokenizer['vocab_path']): _vocabulary(start.tokenizer.pieces),
     }
     partial = path.with_name(f'{path.name}.partial')
-    with tarfile.open(partial, 'w') as archive:
-        for name, content in members.items():
-            entry = tarfile.TarInfo(f'./{name}')
-            entry.size = len(content)
-            entry.mode = 0o644
-            archive.addfile(entry, io.BytesIO(content))
-    os.replace(partial, path)
+    try:
+        with tarfile.open(partial, 'w') as archive:
+            for name, content in members.items():
+                entry = tarfile.TarInfo(f'./{name}')
+                entry.size = len(content)
+                entry.mode = 0o644
+                archive.addfile(entry, io.BytesIO(content))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)  # there only if it does not fit on the disk
 
 
 def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:

@@ -162,13 +162,23 @@ class Trainer:
             offset += gradient.numel()
 
     def save(self, path: Path) -> None:
-        """Write everything that the next steps depend on; the file is never half written."""
+        """
+        Write everything that the next steps depend on; the file is never half written.
+
+        :raises OSError: it does not fit on the disk; what was saved before stays.
+        """
         content = {'network': self.network.state_dict(), 'step': self.step,
                    'spent_s': self.spent_s, 'n_steps': self.options.n_steps,
                    'optimizer': self._optimizer.state_dict()}
         partial = path.with_name(f'{path.name}.partial')
-        torch.save(content, partial)
-        os.replace(partial, path)
+        try:
+            torch.save(content, partial)
+            os.replace(partial, path)
+        except RuntimeError as error:  # torch's for a full disk, which says nothing of one
+            raise OSError(f'{path} cannot be written ({error}); make room on the disk, then the '
+                          'same command goes on from what was saved before') from error
+        finally:
+            partial.unlink(missing_ok=True)
 
     def resume(self, path: Path) -> None:
         """Go on where ``save`` was called."""

@@ -1,7 +1,5 @@
 """A corpus keeps what is put into it, and is there as a whole or not at all."""
-from collections.abc import Iterator
 from pathlib import Path
-import resource
 
 from hypothesis import given, settings, strategies
 import numpy as np
@@ -42,15 +40,6 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match='NaN'), CorpusWriter(tmp_path / 'bad') as writer:
         writer.add(np.full(10, np.nan, np.float32), text='x', **ABOUT)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.fixture
-def small_disk() -> Iterator[None]:
-    """Let no file grow beyond 4 kB; a write beyond fails as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize('n_samples', [2049, 100_000])  # found out at the end, or before

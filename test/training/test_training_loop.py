@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 from parakeet_ros.training import loop
 from parakeet_ros.training.data import Batch
+from parakeet_ros.training.export import export
 from parakeet_ros.training.loop import LoopOptions, Trainer
 from parakeet_ros.training.start import Start
 import pytest
@@ -41,6 +42,17 @@ def test_break_and_resume_change_no_bit(tiny_start: Start, tmp_path: Path) -> No
     assert not different
     moved = tiny_start.network().state_dict()
     assert any(not torch.equal(moved[name], given[name]) for name in moved)
+
+
+def test_a_full_disk_is_said_and_what_was_saved_stays(
+    tiny_start: Start, tmp_path: Path, small_disk: None
+) -> None:
+    (tmp_path / 'run.pt').write_text('of before')
+    with pytest.raises(OSError, match='run.pt cannot be written.*make room'):
+        trainer(tiny_start).save(tmp_path / 'run.pt')
+    with pytest.raises(OSError):
+        export(tmp_path / 'run.nemo', tiny_start, tiny_start.network())
+    assert [path.read_text() for path in tmp_path.iterdir()] == ['of before']
 
 
 @pytest.mark.parametrize('last_before_break', [3, 7])  # before and after the rate begins to fall
