@@ -17,7 +17,7 @@ import json
 from pathlib import Path
 
 from parakeet_ros.engine import load_model
-from parakeet_ros.training.corpus import Corpus
+from parakeet_ros.training.corpus import corpora
 from parakeet_ros.training.evaluation import measure, write_recordings
 import torch
 
@@ -37,25 +37,24 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure, and print."""
     arguments = parse_arguments()
-    folders = sorted(path.parent for path in arguments.sets.glob('*/manifest.jsonl')
-                     if arguments.only in path.parent.name and path.parent.suffix != '.partial')
-    if not folders:
+    sets = [corpus for corpus in corpora(arguments.sets) if arguments.only in corpus.name]
+    if not sets:
         raise SystemExit(f'no sets in {arguments.sets}; make them with '
                          'training/make_evaluation.py')
     if arguments.write:
-        for folder in folders:
-            write_recordings(Corpus(folder), arguments.write / folder.name, arguments.snr_db)
+        for corpus in sets:
+            write_recordings(corpus, arguments.write / corpus.name, arguments.snr_db)
         return
     engine = load_model(arguments.model)
     record: dict[str, object] = {
         'model': engine.name, 'torch': torch.__version__, 'snr_db': arguments.snr_db,
         'date': datetime.now(timezone.utc).strftime('%Y-%m-%d')}
     print(f'{"set":<40}{"clips":>6}{"words":>7}{"WER %":>8}{"right %":>9}{"inserted/min":>14}')
-    for folder in folders:
-        score = measure(engine, Corpus(folder), arguments.snr_db)
-        print(f'{folder.name:<40}{score.clips:>6}{score.words:>7}{score.wer_percent:>8.1f}'
+    for corpus in sets:
+        score = measure(engine, corpus, arguments.snr_db)
+        print(f'{corpus.name:<40}{score.clips:>6}{score.words:>7}{score.wer_percent:>8.1f}'
               f'{score.right_percent:>9.0f}{score.inserted_per_minute:>14.1f}', flush=True)
-        record[folder.name] = vars(score)
+        record[corpus.name] = vars(score)
     print(json.dumps(record))
 
 

@@ -62,10 +62,9 @@ def main() -> None:
     start_s = processor_s()
     synthesise(arguments.folder, engine, source.texts(rng), rng,
                audio_s=3600 * arguments.hours, limit_s=60 * arguments.minutes)
-    clips = Corpus(arguments.folder).clips
-    audio_s = sum(clip.duration_s for clip in clips)
-    logging.info('%d clips, %.2f h, %.1f s of audio per second of processor time', len(clips),
-                 audio_s / 3600, audio_s / (processor_s() - start_s))
+    corpus = Corpus(arguments.folder)
+    logging.info('%d clips, %.2f h, %.1f s of audio per second of processor time', len(corpus),
+                 corpus.duration_s / 3600, corpus.duration_s / (processor_s() - start_s))
 
 
 def processor_s() -> float:

@@ -20,7 +20,7 @@ from parakeet_ros.engine.device import resolve_device
 from parakeet_ros.engine.loading import read_model
 from parakeet_ros.training.architecture import Sizes
 from parakeet_ros.training.augment import Augmenter
-from parakeet_ros.training.corpus import corpora, Corpus
+from parakeet_ros.training.corpus import corpora
 from parakeet_ros.training.data import Batch, BatchSource, DataOptions
 from parakeet_ros.training.evaluation import measure
 from parakeet_ros.training.export import export
@@ -79,6 +79,10 @@ class Run:
     def __init__(self, arguments: argparse.Namespace) -> None:
         """Begin, or go on."""
         self.arguments = arguments
+        self._sets = list(corpora(arguments.sets)) if arguments.sets else []
+        if arguments.sets and not self._sets:
+            raise SystemExit(f'no sets in {arguments.sets}; make them with '
+                             'training/make_evaluation.py')
         self.rank = distributed.get_rank() if distributed.is_initialized() else 0
         if self.rank == 0:
             arguments.run.mkdir(parents=True, exist_ok=True)
@@ -133,9 +137,9 @@ class Run:
         path = self.arguments.run.with_suffix('.nemo')
         export(path, self.start, self.trainer.network)
         engine = load_model(path, device=self.arguments.device)
-        for folder in sorted(self.arguments.sets.glob('*/')) if self.arguments.sets else []:
-            score = measure(engine, Corpus(folder))
-            self._say(f'{folder.name}: WER {score.wer_percent:.1f} %, '
+        for corpus in self._sets:
+            score = measure(engine, corpus)
+            self._say(f'{corpus.name}: WER {score.wer_percent:.1f} %, '
                       f'{score.inserted_per_minute:.1f} words inserted per minute')
         self._looked = time.monotonic()
 

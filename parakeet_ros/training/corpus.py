@@ -108,6 +108,7 @@ class Corpus:
     """A whole corpus on disk; the audio is memory-mapped and read clip by clip."""
 
     def __init__(self, folder: Path) -> None:
+        self.name = folder.name
         try:
             lines = (folder / 'manifest.jsonl').read_text().splitlines()
             self.clips = [_clip(line) for line in lines]
@@ -122,6 +123,11 @@ class Corpus:
     def __len__(self) -> int:
         """Return the number of clips."""
         return len(self.clips)
+
+    @property
+    def duration_s(self) -> float:
+        """Return the length of all clips in seconds."""
+        return sum(clip.duration_s for clip in self.clips)
 
     def waveform(self, index: int) -> Waveform:
         """Read the audio of a clip: float32 ``[n_samples]``, 16 kHz, full scale 1.0."""

@@ -72,8 +72,7 @@ def transcribe(engine: Transcriber, waveforms: Iterable[Waveform]) -> list[str]:
 def measure(engine: Transcriber, corpus: Corpus, snr_db: float | None = None) -> Score:
     """Transcribe every clip of a corpus, in noise if a ratio is given, and count the errors."""
     heard = transcribe(engine, recordings(corpus, snr_db))
-    return compare([clip.text for clip in corpus.clips], heard,
-                   sum(clip.duration_s for clip in corpus.clips))
+    return compare([clip.text for clip in corpus.clips], heard, corpus.duration_s)
 
 
 def recordings(corpus: Corpus, snr_db: float | None = None) -> Iterator[Waveform]:

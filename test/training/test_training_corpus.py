@@ -26,7 +26,7 @@ def test_every_clip_comes_back_as_it_was_put_in(
     assert [clip.text for clip in corpus.clips] == [f'clip {i}' for i in range(len(lengths))]
     for number, length in enumerate(lengths):
         np.testing.assert_allclose(corpus.waveform(number), ramp(length), atol=1 / 32768)
-    assert writer.duration_s == pytest.approx(sum(lengths) / 16_000)
+    assert writer.duration_s == corpus.duration_s == pytest.approx(sum(lengths) / 16_000)
 
 
 def test_a_corpus_that_is_being_written_is_not_seen(tmp_path: Path) -> None:
