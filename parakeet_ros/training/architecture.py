@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-SAMPLE_RATE_HZ = 16_000
+from .corpus import SAMPLE_RATE_HZ
+
 TOKENIZER_FILE, VOCABULARY_FILE = 'tokenizer.model', 'vocab.txt'
 
 

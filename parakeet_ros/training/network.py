@@ -58,7 +58,7 @@ class TrainableModel(nn.Module):
         assert isinstance(head, TransducerConfig)
         self.model = Model(config, 'transducer')
         self.ctc = CtcHead(CtcConfig(head.vocab_size, head.encoder_size, (CTC_MODULE,)))
-        self.config, self.head_config = config, head
+        self.head_config = head
         self.prediction_dropout = prediction_dropout
         _initialise(self)
         for module in self.model.encoder.modules():
