@@ -56,8 +56,8 @@ def run(options: argparse.Namespace) -> int:
     except VoiceError as error:
         raise ValueError(str(error)) from error
     print(f'{job.output}: WER {result.before.wer_percent:.1f} % before, '
-          f'{result.after.wer_percent:.1f} % after, on {result.after.clips} clips of sentences '
-          'kept out of training')
+          f'{result.after.wer_percent:.1f} % after, on {result.after.clips} clips kept out of '
+          'training')
     return 0
 
 

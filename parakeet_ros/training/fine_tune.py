@@ -25,19 +25,16 @@ from .data import BatchSource, DataOptions
 from .evaluation import compare, recordings, Score, transcribe
 from .export import export
 from .grammar import Grammar, load_grammar
+from .held_out import HeldOut, hold_out
 from .loop import LoopOptions, Trainer
-from .splits import split_of
 from .start import read_start, Start
-from .synthesis import synthesise
-from .texts import TextSource
-from .voices import Engine, open_engines, WITHHELD_VOICES
+from .synthesis import speak, synthesise
+from .texts import Text, TextSource
+from .voices import Engine, open_engines, training_voices, VoiceError
 from .wordnet import general_sentences
 
-_HELD_OUT_CLIPS = 60  # of each engine, at most
-_HELD_OUT_PERCENT = 10  # of a grammar's sentences, where their hashes keep out fewer
 _BACKGROUND_SHARE = 0.08  # of the speech
 _SPEECH_TIME_SHARE = 0.3  # of the time of a job, at most
-_DRAWS = 2000  # to learn how many sentences a grammar has, if they are few
 
 _logger = logging.getLogger(__name__)
 
@@ -87,13 +84,15 @@ def run(job: Job, say: Callable[[str], None]) -> Result:
     _check_letters(grammar, start, job)
     engines = open_engines(list(job.engines) or None)
     job.folder.mkdir(parents=True, exist_ok=True)
-    kept = _held_out_sentences(grammar, job.seed)
-    held_out = [_hold_out(job, kept, engine, say) for engine in engines]
-    _speak(job, grammar, frozenset(kept), engines, say)
-    before = _measure(job.source, job.device, held_out)
+    held_out = hold_out(grammar, job.seed)
+    if not held_out.withheld:
+        say('few or short sentences: none is kept out of training, measured are new recordings')
+    recorded = [_record(job, held_out.sentences, engine, say) for engine in engines]
+    _speak(job, grammar, held_out, engines, say)
+    before = _measure(job.source, job.device, recorded)
     say(f'before: WER {before.wer_percent:.1f} % on {before.clips} held-out clips')
     _train(job, start, say)
-    after = _measure(job.output, job.device, held_out)
+    after = _measure(job.output, job.device, recorded)
     say(f'after: WER {after.wer_percent:.1f} %')
     return Result(before, after)
 
@@ -101,9 +100,9 @@ def run(job: Job, say: Callable[[str], None]) -> Result:
 def _measure(model: str | Path, device: str, held_out: Sequence[Corpus]) -> Score:
     """Measure a model on all held-out clips together."""
     engine = load_model(model, device=device)
-    clips = [clip for corpus in held_out for clip in corpus.clips]
+    said = [clip.text for corpus in held_out for clip in corpus.clips]
     heard = [text for corpus in held_out for text in transcribe(engine, recordings(corpus))]
-    return compare([clip.text for clip in clips], heard, sum(clip.duration_s for clip in clips))
+    return compare(said, heard, sum(corpus.duration_s for corpus in held_out))
 
 
 def _check_letters(grammar: Grammar, start: Start, job: Job) -> None:
@@ -114,37 +113,28 @@ def _check_letters(grammar: Grammar, start: Start, job: Job) -> None:
                          'use other letters, or start from another model')
 
 
-def _hold_out(
+def _record(
     job: Job, sentences: Sequence[str], engine: Engine, say: Callable[[str], None]
 ) -> Corpus:
-    """Speak sentences kept out of training, by voices kept out, too, if the engine has any."""
+    """Speak what is measured on, by voices that are not trained on if the engine has any."""
     folder = job.folder / 'held-out' / engine.name
     if not folder.exists():
         say(f'speaking held-out sentences with {engine.name}')
         rng = random.Random(job.seed)
-        unseen = [voice for voice in engine.voices
-                  if f'{engine.name}:{voice}' in WITHHELD_VOICES]
+        trained = training_voices(engine)
+        unseen = [voice for voice in engine.voices if voice not in trained]
         with CorpusWriter(folder) as writer:
             for text in sentences:
                 voice = rng.choice(unseen or engine.voices)
-                writer.add(engine.say(text, voice).prepared(), text=text, engine=engine.name,
-                           voice=f'{engine.name}:{voice}', licence=engine.licence, split='test',
-                           kind='command')
+                try:
+                    speak(writer, engine, voice, Text(text, 'command'), 'test')
+                except VoiceError as error:
+                    _logger.warning('left out: %s', error)
     return Corpus(folder)
 
 
-def _held_out_sentences(grammar: Grammar, seed: int) -> list[str]:
-    """Choose sentences to be kept out: by their hashes, and if those are few, by lot."""
-    rng = random.Random(seed)
-    drawn = list(dict.fromkeys(grammar.sample(rng) for _ in range(_DRAWS)))
-    kept = [text for text in drawn if split_of(text) != 'train']
-    enough = min(_HELD_OUT_CLIPS, max(1, len(drawn) * _HELD_OUT_PERCENT // 100))
-    others = [text for text in drawn if split_of(text) == 'train']
-    return [*kept, *others[:max(0, enough - len(kept))]][:_HELD_OUT_CLIPS]
-
-
 def _speak(
-    job: Job, grammar: Grammar, kept: frozenset[str], engines: Sequence[Engine],
+    job: Job, grammar: Grammar, held_out: HeldOut, engines: Sequence[Engine],
     say: Callable[[str], None],
 ) -> None:
     """Make the corpora that are not there yet."""
@@ -164,7 +154,7 @@ def _speak(
             say(f'speaking up to {job.speech_minutes:g} min with {engine.name} '
                 f'({len(engine.voices)} voices)')
             rng = random.Random(job.seed + number)
-            texts = TextSource(grammar, general, kept).texts(rng)
+            texts = TextSource(grammar, general, held_out.withheld, held_out.needed).texts(rng)
             synthesise(folder / engine.name, engine, texts, rng,
                        audio_s=60 * job.speech_minutes, limit_s=limit_s)
     if not (folder / 'background').exists():

@@ -32,12 +32,20 @@ class Text:
 
 
 class TextSource:
-    """Draws texts for training, none of those that are kept for measuring."""
+    """
+    Draws texts for training, none of those that are kept for measuring.
+
+    :param commands: the grammar
+    :param sentences: general ones
+    :param withheld: kept for measuring, beside those whose hashes say so
+    :param needed: to be trained on whatever their hashes say
+    """
 
     def __init__(self, commands: Commands, sentences: Sequence[str] = (),
-                 withheld: frozenset[str] = frozenset()) -> None:
+                 withheld: frozenset[str] = frozenset(), needed: frozenset[str] = frozenset()
+                 ) -> None:
         self._commands = commands
-        self._withheld = withheld
+        self._withheld, self._needed = withheld, needed
         self._sentences = [text for text in sentences if self._may_be_trained(text)]
         self._vocabulary = commands.vocabulary()
         general = {word for text in self._sentences for word in text.split()}
@@ -67,7 +75,9 @@ class TextSource:
 
     def _may_be_trained(self, text: str) -> bool:
         """Tell whether a text is not kept for measuring."""
-        return text not in self._withheld and split_of(text) == 'train'
+        if text in self._withheld:
+            return False
+        return text in self._needed or split_of(text) == 'train'
 
     def _draw(self, kind: str, rng: random.Random) -> str:
         """Draw a text of a kind."""
