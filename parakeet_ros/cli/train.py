@@ -65,6 +65,9 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse what could only fail much later."""
     if options.output.suffix != '.nemo':
         raise ValueError(f'--output {options.output}: give a name that ends in .nemo')
+    if options.output.absolute() == Path(options.source).absolute():
+        raise ValueError(f'--output {options.output}: the model to start from is kept; give '
+                         'another name')
     if not options.output.absolute().parent.is_dir():
         raise ValueError(f'--output {options.output}: there is no such folder; make it first')
     if not options.minutes > 0 or not options.speech_minutes > 0:

@@ -8,7 +8,9 @@ where it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+import hashlib
+import json
 import logging
 from pathlib import Path
 import random
@@ -27,6 +29,7 @@ from .export import export
 from .grammar import Grammar, load_grammar
 from .held_out import HeldOut, hold_out
 from .loop import LoopOptions, Trainer
+from .network import TrainableModel
 from .start import read_start, Start
 from .synthesis import speak, synthesise
 from .texts import Text, TextSource
@@ -82,8 +85,10 @@ def run(job: Job, say: Callable[[str], None]) -> Result:
     grammar = load_grammar(job.grammar)
     start = read_start(read_model(job.source).path)
     _check_letters(grammar, start, job)
+    network = start.network().to(resolve_device(job.device))
     engines = open_engines(list(job.engines) or None)
     job.folder.mkdir(parents=True, exist_ok=True)
+    _check_folder(job, start)
     held_out = hold_out(grammar, job.seed)
     if not held_out.withheld:
         say('few or short sentences: none is kept out of training, measured are new recordings')
@@ -91,7 +96,7 @@ def run(job: Job, say: Callable[[str], None]) -> Result:
     _speak(job, grammar, held_out, engines, say)
     before = _measure(job.source, job.device, recorded)
     say(f'before: WER {before.wer_percent:.1f} % on {before.clips} held-out clips')
-    _train(job, start, say)
+    _train(job, start, network, say)
     after = _measure(job.output, job.device, recorded)
     say(f'after: WER {after.wer_percent:.1f} %')
     return Result(before, after)
@@ -111,6 +116,21 @@ def _check_letters(grammar: Grammar, start: Start, job: Job) -> None:
     if missing:
         raise ValueError(f'{job.grammar}: {job.source} cannot write {" ".join(missing)}; '
                          'use other letters, or start from another model')
+
+
+def _check_folder(job: Job, start: Start) -> None:
+    """Refuse to go on with what was made for another job."""
+    config = json.dumps(start.raw_config, default=str)
+    asked = json.dumps({
+        'grammar': hashlib.sha256(job.grammar.read_bytes()).hexdigest(),
+        'source': job.source, 'config': hashlib.sha256(config.encode()).hexdigest(),
+        'general': job.general})
+    record = job.folder / 'job.json'
+    if not record.exists():
+        record.write_text(asked)
+    elif record.read_text() != asked:
+        raise ValueError(f'{job.folder} was made for another grammar, model or --no-general; '
+                         'remove it to begin anew, or give another --output')
 
 
 def _record(
@@ -158,25 +178,30 @@ def _speak(
             synthesise(folder / engine.name, engine, texts, rng,
                        audio_s=60 * job.speech_minutes, limit_s=limit_s)
     if not (folder / 'background').exists():
-        make_backgrounds(
-            folder / 'background', np.random.default_rng(job.seed),
-            audio_s=60 * job.speech_minutes * len(engines) * _BACKGROUND_SHARE)
+        speech_s = sum(corpus.duration_s for corpus in corpora(folder))
+        make_backgrounds(folder / 'background', np.random.default_rng(job.seed),
+                         audio_s=speech_s * _BACKGROUND_SHARE)
 
 
-def _train(job: Job, start: Start, say: Callable[[str], None]) -> None:
+def _train(
+    job: Job, start: Start, network: TrainableModel, say: Callable[[str], None]
+) -> None:
     """Train to the end and write the model."""
-    network = start.network().to(resolve_device(job.device))
     # Without a number of steps it follows from the time that the first ones take.
     trainer = Trainer(network, LoopOptions(
         n_steps=job.steps or 10**6, learning_rate=job.learning_rate, seed=job.seed))
     checkpoint = job.folder / 'last.pt'
     if checkpoint.exists():
         trainer.resume(checkpoint)
+        if job.steps:
+            trainer.options = replace(trainer.options, n_steps=job.steps)
     batches = BatchSource(
         corpora(job.folder / 'corpus'), start.tokenizer,
         DataOptions(batch_s=job.batch_s, seed=job.seed), Augmenter(job.seed, job.augment))
     say(f'training on {len(batches)} clips, {batches.duration_s / 60:.0f} min, '
         f'from step {trainer.step}')
+    if trainer.step >= trainer.options.n_steps:
+        say(f'it was finished; to train anew, remove {checkpoint}')
 
     def report(step: int, losses: dict[str, float]) -> None:
         if step % 50 == 0:

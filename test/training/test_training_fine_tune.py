@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+import shutil
 
 from parakeet_ros.cli.main import main
 from parakeet_ros.engine import load_model
@@ -85,11 +87,31 @@ def test_a_finished_job_is_not_done_again(result: Result, job: Job) -> None:
     assert not any(text.startswith('step ') for text in said)
 
 
+def test_work_for_another_grammar_is_not_taken_for_this_one(result: Result, job: Job) -> None:
+    other = job.grammar.with_name('other.yaml')
+    other.write_text(GRAMMAR.replace('no', 'to'))
+    said: list[str] = []
+    with pytest.raises(ValueError, match='toy.work was made for another grammar'):
+        run(replace(job, grammar=other), said.append)
+    assert not said
+
+
+def test_a_finished_job_goes_on_where_more_steps_are_asked_for(
+    result: Result, job: Job, tmp_path: Path
+) -> None:
+    longer = replace(job, output=tmp_path / 'toy.nemo', steps=STEPS + 2)
+    shutil.copytree(job.folder, longer.folder)
+    run(longer, lambda text: None)
+    assert torch.load(longer.folder / 'last.pt', weights_only=True)['step'] == STEPS + 2
+
+
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['--output', 'model.bin'], 'ends in .nemo'),
     (['--output', 'no/such/folder/x.nemo'], 'no such folder'),
     (['--minutes', '0'], 'above 0'),
     (['--steps', '0'], 'at least 1'),
+    (['--output', 'x.nemo', '--from', 'x.nemo'], 'the model to start from is kept'),
+    (['--device', 'abacus'], "unknown device 'abacus'"),
     (['--grammar', 'missing.yaml'], 'missing.yaml'),
     (['--voices', 'ghost'], "no voice engine 'ghost'"),
     (['--from', 'missing.nemo'], 'missing.nemo'),
