@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 import json
+import os
 from pathlib import Path
 import shutil
 from types import TracebackType
@@ -138,10 +139,11 @@ class Corpus:
 
 
 def corpora(root: Path) -> Iterator[Corpus]:
-    """Read every whole corpus below a folder, in the order of their names."""
-    for manifest in sorted(root.rglob('manifest.jsonl')):
-        if not any(part.endswith('.partial') for part in manifest.parts):
-            yield Corpus(manifest.parent)
+    """Read every whole corpus below a folder, also behind links, in the order of their names."""
+    for folder in sorted(Path(folder) for folder, _, files in os.walk(root, followlinks=True)
+                         if 'manifest.jsonl' in files):
+        if not any(part.endswith('.partial') for part in folder.parts):
+            yield Corpus(folder)
 
 
 def _mapped(path: Path) -> NDArray[np.int16]:

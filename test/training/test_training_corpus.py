@@ -36,6 +36,14 @@ def test_a_corpus_that_is_being_written_is_not_seen(tmp_path: Path) -> None:
     assert [len(corpus) for corpus in corpora(tmp_path)] == [1]
 
 
+def test_corpora_are_found_in_folders_and_behind_links(tmp_path: Path) -> None:
+    for name in ('there/b', 'here/deep/a', 'here/c'):
+        with CorpusWriter(tmp_path / name) as writer:
+            writer.add(ramp(10), text=name, **ABOUT)
+    (tmp_path / 'here' / 'b').symlink_to(tmp_path / 'there' / 'b')
+    assert [corpus.name for corpus in corpora(tmp_path / 'here')] == ['b', 'c', 'a']
+
+
 def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match='NaN'), CorpusWriter(tmp_path / 'bad') as writer:
         writer.add(np.full(10, np.nan, np.float32), text='x', **ABOUT)
