@@ -9,7 +9,7 @@ import numpy as np
 from recorder import audio, Entry, START_NS, typestore, write_bag
 
 S = 1_000_000_000
-TEXTS = ('switch off the lights', 'close the garage', 'can you see the phone')
+TEXTS = ('please close the window', 'close the garage', 'can you see the phone')
 HOSTILE = '<script>document.title="harmed"</script>'
 BREAK_S = 5.0  # without audio, after all of the sentences
 AGAIN = 'close the garage'  # said after the break

@@ -19,7 +19,7 @@ import pytest
 from recorder import audio, write_bag
 from rosbags.rosbag2 import CompressionFormat, CompressionMode
 
-TEXTS = ('switch off the lights', 'close the garage', 'can you see the phone')
+TEXTS = ('please close the window', 'close the garage', 'can you see the phone')
 N_BAGS = 4
 ROOT = Path(__file__).parents[2]
 

@@ -150,10 +150,10 @@ def test_no_text_of_a_bag_becomes_markup(full):
 
 def test_two_runs_that_differ_are_marked_and_counted(tmp_path, spoken):
     entries = [*audio(spoken(*TEXTS)), string('/speech/result', 3.2, result(
-        1, 1.0, 2.3, 'Switch on, the lights!'))]
+        1, 1.0, 2.3, 'Please open, the window!'))]
     page = report(write_bag(tmp_path / 'bag', entries), tmp_path / 'r.html')
     row = page.text[page.text.index('id="row0"'):page.text.index('id="row1"')]
-    assert re.findall('<mark>(.*?)</mark>', row) == ['on,', 'off']
+    assert re.findall('<mark>(.*?)</mark>', row) == ['open,', 'close']
     assert '3 utterances; in 3 of them on the robot and re-run heard different words' in page.text
 
 

@@ -18,7 +18,7 @@ import pytest
 from recorder import audio, Entry, START_NS, typestore, write_bag
 from rosbags.rosbag2 import Writer
 
-TEXTS = ['switch off the lights', 'close the garage']
+TEXTS = ['please close the window', 'close the garage']
 ROOT = Path(__file__).parents[2]
 
 

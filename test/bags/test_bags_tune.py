@@ -19,7 +19,7 @@ import pytest
 from recorder import audio, write_bag
 import soundfile
 
-TEXTS = ('switch off the lights', 'close the garage')
+TEXTS = ('please close the window', 'close the garage')
 sentences = st.lists(st.sampled_from('abcd'), max_size=12)
 
 

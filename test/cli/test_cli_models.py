@@ -13,7 +13,7 @@ import pytest
 
 DATA = Path(__file__).parents[1] / 'data'
 MODELS = {
-    'builtin': ['tdt'], str(DATA / 'oracle' / 'tinyb.nemo'): ['tdt'],
+    'builtin': ['tdt', 'ctc'], str(DATA / 'oracle' / 'tinyb.nemo'): ['tdt'],
     str(DATA / 'transformers' / 'rnnt'): ['rnnt'], str(DATA / 'transformers' / 'ctc'): ['ctc']}
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 import soundfile
 
 FOLDER = Path(__file__).parents[1] / 'data' / 'heldout'
-CARD_WER_PERCENT = 6.4  # greedy TDT on the short clips: parakeet_ros/models/CARD.md
+CARD_WER_PERCENT = 4.6  # greedy TDT on the short clips: parakeet_ros/models/CARD.md
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def _entries() -> list[dict[str, Any]]:
 
 SHORT_CLIPS = [Clip(FOLDER / e['path'], e['text']) for e in _entries() if 'commands' not in e]
 # the model gets these right, whole or segmented
-EASY = next(c for c in SHORT_CLIPS if c.text == 'switch off the lights')
+EASY = next(c for c in SHORT_CLIPS if c.text == 'please close the window')
 OTHER = next(c for c in SHORT_CLIPS if c.text == 'close the garage')
 
 

@@ -4,34 +4,34 @@ from clips import SHORT_CLIPS, spoken
 from probe import Microphone, pcm_info
 import pytest
 
-RARE = next(clip for clip in SHORT_CLIPS if clip.text == 'where is the tool')
-HEARD = 'where is the table'  # what the model makes of it by itself
+CLIP = next(clip for clip in SHORT_CLIPS if clip.text == 'where is the tool')
+STEERED = 'where is the table'  # what a weight of 8 on the last word makes of it
 
 
-def test_a_rare_word_gets_right_after_param_set_while_running(start_asr, probe):
+def test_a_word_changes_after_param_set_while_running(start_asr, probe):
     start_asr()
     probe.until_active()
     microphone = Microphone(probe, info=pcm_info())
     microphone.until_heard()
     expected = []
-    for hotwords, text in (([''], HEARD), (['tool'], RARE.text), (['tray', 'tool:4'], RARE.text),
-                           ([''], HEARD)):
+    for hotwords, text in (([''], CLIP.text), (['table:8'], STEERED),
+                           (['tray', 'table:9'], STEERED), ([''], CLIP.text)):
         assert probe.set_parameter('hotwords', hotwords) == (True, '')
         for bad, words in ((['Zoë'], ['Zoë', 'vocabulary']), (['tool:x'], ["'x'", 'above 0'])):
             taken, reason = probe.set_parameter('hotwords', bad)
             assert not taken and all(word in reason for word in words), reason
-        microphone.say(spoken(RARE))
+        microphone.say(spoken(CLIP))
         expected.append(text)
         probe.until(lambda: probe.texts == expected, text)
 
 
 def test_hotwords_are_taken_at_the_start(start_asr, probe):
-    start_asr(hotwords=['tray', 'tool:4'])
+    start_asr(hotwords=['tray', 'table:8'])
     probe.until_active()
     microphone = Microphone(probe, info=pcm_info())
     microphone.until_heard()
-    microphone.say(spoken(RARE))
-    probe.until(lambda: probe.texts == [RARE.text], RARE.text)
+    microphone.say(spoken(CLIP))
+    probe.until(lambda: probe.texts == [STEERED], STEERED)
 
 
 @pytest.mark.parametrize('hotwords', [['tool:-1'], ['tray', 'tool:much']])
