@@ -20,7 +20,8 @@ offset threshold for `hangover_s`.
 
 A background that gets louder looks like speech until it has been learnt. Then what was taken for
 a voice does not reach the onset threshold any more, which ends the speech at once, and `is_noise`
-tells that there never was any.
+tells that there never was any. A voice in a crowd may end so, too: its loudest frames stand out all
+the same, and so it is kept.
 """
 from collections import deque
 import heapq
@@ -87,6 +88,7 @@ class EnergyVad:
         if before is not None:
             self._background, self._voice_db = before._background, before._voice_db
             self._latest.extend([self.noise_floor_db] * JUDGED_FRAMES)
+        self._ended_as_noise = False
         self._accepted_frame = 0  # in which the latest speech was accepted
         self._recent: deque[float] = deque()  # judged levels of the frames that may begin speech
         self._loud_bits = 0  # bit k: the frame k frames ago was loud enough to begin speech
@@ -146,10 +148,12 @@ class EnergyVad:
     @property
     def is_noise(self) -> bool:
         """
-        Whether the latest speech does not stand out of the background as now known.
+        Whether the latest speech does not stand out of the background, as known when it ended.
 
         Where a voice is known, the lift does not count: it leaves no room for a fainter one.
         """
+        if not self.is_speech:
+            return self._ended_as_noise
         unlifted_db = self.noise_floor_db + self._config.onset_db
         has_voice = self._voice_db > unlifted_db
         return self._loudest[0] < (unlifted_db if has_voice else self.onset_threshold_db)
@@ -178,8 +182,10 @@ class EnergyVad:
 
     def end_speech(self) -> None:
         """Stop waiting for more of the speech that is going on or may be beginning."""
-        if self.is_speech and self.is_noise:
-            self._voice_db = self._config.floor_min_db
+        if self.is_speech:
+            self._ended_as_noise = self.is_noise
+            if self._ended_as_noise:
+                self._voice_db = self._config.floor_min_db
         self.is_speech = False
         self._loud_bits = 0
 
@@ -219,7 +225,7 @@ class EnergyVad:
             self.end_speech()
         if self._voice_db < self.onset_threshold_db:
             self.end_speech()
-            self._voice_db = self._config.floor_min_db  # it was none
+            self._voice_db = self._config.floor_min_db  # what goes on is background
 
     def _prolong(self, frame: int, judged_db: float) -> None:
         """Add a frame to the speech, and forget a beginning too faint for what came after."""
