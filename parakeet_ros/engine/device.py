@@ -44,8 +44,8 @@ def transducer_dtype(encoder_dtype: torch.dtype, device: torch.device) -> torch.
     Return the number format of prediction network and joint beside an encoder in some format.
 
     A step on a GPU takes as long as its weights take to be read, so there it is float16 unless
-    the encoder is exact: with an encoder in float16 or bfloat16 that changes none of the packaged
-    model's 54 held-out clips.  Transducers in bfloat16 change one, by near-ties between tokens.
+    the encoder is exact: with an encoder in float16 or bfloat16 that changed none of commands-v0's
+    54 held-out clips.  Transducers in bfloat16 changed one, by near-ties between tokens.
     """
     is_half = device.type == 'cuda' and encoder_dtype != torch.float32
     return torch.float16 if is_half else torch.float32

@@ -187,8 +187,8 @@ def stream_dtype_of(config: EncoderConfig, dtype: torch.dtype) -> torch.dtype:
 
     - With xscaling the subsampled features, O(1e3), times sqrt(d_model) near float16's limit of
       65504; there the subsampling stays float32, too.
-    - bfloat16 has 8 significant bits, too few to add up many layers: with such a stream 3 of the
-      packaged model's 54 held-out clips change their text, with this one none.
+    - bfloat16 has 8 significant bits, too few to add up many layers: with such a stream 3 of
+      commands-v0's 54 held-out clips change their text, with this one none.
     """
     return dtype if dtype == torch.float16 and not config.xscaling else torch.float32
 

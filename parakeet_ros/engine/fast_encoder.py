@@ -271,7 +271,7 @@ def other_dtype(dtype: torch.dtype) -> torch.dtype:
     Return the format of all in a layer but the products with weights.
 
     A CPU computes it in float32 in little more time.  With attention, convolutions and all in
-    bfloat16 the built-in model's encoder would be off by 4.5 instead of 3.3 parts in a thousand,
+    bfloat16 the encoder of commands-v0 would be off by 4.5 instead of 3.3 parts in a thousand,
     both with small layers rounded, too.
     """
     return dtype if dtype == torch.float16 else torch.float32
