@@ -20,8 +20,8 @@ offset threshold for `hangover_s`.
 
 A background that gets louder looks like speech until it has been learnt. Then what was taken for
 a voice does not reach the onset threshold any more, which ends the speech at once, and `is_noise`
-tells that there never was any. A voice in a crowd may end so, too: its loudest frames stand out all
-the same, and so it is kept.
+tells that there never was any. A voice in a crowd may end so, too: its loudest frames stand out
+all the same, and so it is kept.
 """
 from collections import deque
 import heapq
