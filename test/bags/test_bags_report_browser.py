@@ -46,7 +46,8 @@ def page(tmp_path_factory, spoken) -> Path:
     folder = tmp_path_factory.mktemp('browser')
     settings = folder / 'new.yaml'
     settings.write_text('/**:\n  ros__parameters:\n    vad:\n      pre_roll_s: 0.0\n'
-                        '      post_roll_s: 0.0\n      hangover_s: 0.1\n')
+                        '      post_roll_s: 0.0\n      hangover_s: 0.1\n'
+                        '      onset_db: 35.0\n      offset_db: 30.0\n')
     path = write_robot_bag(folder / 'bag', spoken, published(), topic='/<script>/audio')
     assert main(['bag', 'report', str(path), '--model', 'builtin', '--compare', str(settings),
                  '-o', str(folder / 'report.html')]) == 0

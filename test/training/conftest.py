@@ -1,9 +1,6 @@
 """A vocabulary and a model small enough to be trained in a test."""
 from __future__ import annotations
 
-from collections.abc import Iterator
-import resource
-
 from parakeet_ros.training.start import fresh_start, Start
 from parakeet_ros.training.vocabulary import train_tokenizer
 import pytest
@@ -20,12 +17,3 @@ def tiny_start(tokenizer_model: bytes) -> Start:
     """Return a model with random weights, the same ones in every test."""
     start = fresh_start(TINY, tokenizer_model)
     return Start(start.raw_config, tokenizer_model, start.network().nemo_state())
-
-
-@pytest.fixture
-def small_disk() -> Iterator[None]:
-    """Let no file grow beyond 4 kB; a write beyond fails as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -5,6 +5,7 @@ from hypothesis import given, settings, strategies
 import numpy as np
 from parakeet_ros.training.corpus import corpora, Corpus, CorpusError, CorpusWriter
 import pytest
+from small_disk import small_disk
 
 ABOUT = {'voice': 'test:tone', 'engine': 'test', 'licence': 'CC0-1.0', 'split': 'train',
          'kind': 'command'}
@@ -51,9 +52,8 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('n_samples', [2049, 100_000])  # found out at the end, or before
-def test_a_full_disk_is_said_and_nothing_is_left_on_it(
-        tmp_path: Path, small_disk: None, n_samples: int) -> None:
-    with pytest.raises(OSError), CorpusWriter(tmp_path / 'big') as writer:
+def test_a_full_disk_is_said_and_nothing_is_left_on_it(tmp_path: Path, n_samples: int) -> None:
+    with small_disk(), pytest.raises(OSError), CorpusWriter(tmp_path / 'big') as writer:
         writer.add(ramp(n_samples), text='x', **ABOUT)
     assert not list(tmp_path.iterdir())
 

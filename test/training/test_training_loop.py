@@ -10,6 +10,7 @@ from parakeet_ros.training.export import export
 from parakeet_ros.training.loop import LoopOptions, Trainer
 from parakeet_ros.training.start import Start
 import pytest
+from small_disk import small_disk
 import torch
 
 
@@ -44,13 +45,11 @@ def test_break_and_resume_change_no_bit(tiny_start: Start, tmp_path: Path) -> No
     assert any(not torch.equal(moved[name], given[name]) for name in moved)
 
 
-def test_a_full_disk_is_said_and_what_was_saved_stays(
-    tiny_start: Start, tmp_path: Path, small_disk: None
-) -> None:
+def test_a_full_disk_is_said_and_what_was_saved_stays(tiny_start: Start, tmp_path: Path) -> None:
     (tmp_path / 'run.pt').write_text('of before')
-    with pytest.raises(OSError, match='run.pt cannot be written.*make room'):
+    with small_disk(), pytest.raises(OSError, match='run.pt cannot be written.*make room'):
         trainer(tiny_start).save(tmp_path / 'run.pt')
-    with pytest.raises(OSError):
+    with small_disk(), pytest.raises(OSError):
         export(tmp_path / 'run.nemo', tiny_start, tiny_start.network())
     assert [path.read_text() for path in tmp_path.iterdir()] == ['of before']
 
