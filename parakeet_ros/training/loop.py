@@ -122,7 +122,7 @@ class Trainer:
             features = spec_augment(features, n_features, generator)
         labels, n_labels = batch.labels.to(device), batch.n_labels.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=options.half_precision):
-            outputs = network(features, n_features, labels)
+            outputs = network(features, n_features, labels, n_labels)
         scale = 1 / (n_labels + 1).sum()
         ctc = functional.ctc_loss(
             outputs.ctc.log_softmax(2).transpose(0, 1), labels, outputs.n_frames, n_labels,
@@ -133,8 +133,8 @@ class Trainer:
         if self.step < options.ctc_only_steps:
             return ctc.sum() * scale, ctc.new_zeros(())
         tdt = tdt_loss(
-            outputs.tokens, outputs.durations, labels, outputs.n_frames, n_labels,
-            network.head_config.durations, options.sigma)
+            outputs.joint, labels, outputs.n_frames, n_labels, network.head_config.durations,
+            options.sigma)
         return ctc.sum() * scale, tdt.sum() * scale
 
     def _blended(self, flat: Tensor, ctc: Tensor) -> Tensor:

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .arcs import arc_scores, nodes
+
 _IMPOSSIBLE = -torch.inf
 
 
 def tdt_loss(
-    tokens: Tensor,
-    durations: Tensor,
+    logits: Tensor,
     labels: Tensor,
     n_frames: Tensor,
     n_labels: Tensor,
@@ -31,8 +32,8 @@ def tdt_loss(
     """
     Return the negative log-probability of each utterance's labels over all paths.
 
-    :param tokens: raw logits of tokens and, last, blank ``[B, T, U + 1, V + 1]``.
-    :param durations: raw logits of the durations ``[B, T, U + 1, D]``.
+    :param logits: raw, of tokens, blank, and durations ``[N, V + 1 + D]``, one row for each of
+        ``arcs.nodes``.
     :param labels: int64 ``[B, U]``, anything after each utterance's own.
     :param n_frames: valid encoder frames int64 ``[B]``, at least 1, and ``n_labels`` alike.
     :param duration_set: the ``D`` durations in encoder frames.
@@ -40,15 +41,13 @@ def tdt_loss(
         steps are preferred (section 3.3 of the paper).
     :returns: ``[B]``, infinite where no path is long enough; the gradient is zero there.
     """
-    token_scores = tokens.log_softmax(-1) - sigma
-    duration_scores = durations.log_softmax(-1)
-    followers = functional.pad(labels, (0, 1))[:, None, :, None]  # the label after each node
-    followers = followers.expand(-1, tokens.shape[1], -1, -1)
-    arcs = torch.cat((
-        token_scores[..., -1:] + duration_scores,
-        token_scores.gather(-1, followers) + duration_scores,
-    ), -1)  # [B, T, U + 1, 2D], blanks first
-    allowed = _allowed_arcs(arcs.shape, n_frames, n_labels, duration_set)
+    row, time, written = nodes(n_frames, n_labels)
+    followers = functional.pad(labels, (0, 1))[row, written]
+    scores = arc_scores(logits, followers, len(duration_set)) - sigma
+    shape = torch.Size((len(labels), int(time.max()) + 1, int(written.max()) + 1,
+                        scores.shape[1]))
+    arcs = scores.new_full(shape, _IMPOSSIBLE).index_put((row, time, written), scores)
+    allowed = _allowed_arcs(shape, n_frames, n_labels, duration_set)
     score: Tensor = _PathScore.apply(  # type: ignore[no-untyped-call]
         _by_diagonal(arcs.masked_fill(~allowed, _IMPOSSIBLE)), n_frames, n_labels,
         tuple(duration_set))
@@ -176,5 +175,6 @@ def _strides(durations: Sequence[int]) -> list[tuple[int, int]]:
 
 def _moved(arcs: Tensor, diagonals: int, columns: int) -> Tensor:
     """Move ``[N, B, U + 1]`` from the nodes that the arcs leave to those where they arrive."""
-    kept = arcs[:arcs.shape[0] - diagonals, :, :arcs.shape[2] - columns]
+    diagonals = min(diagonals, len(arcs))
+    kept = arcs[:len(arcs) - diagonals, :, :arcs.shape[2] - columns]
     return functional.pad(kept, (columns, 0, 0, 0, diagonals, 0), value=_IMPOSSIBLE)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import os
 from pathlib import Path
+import re
 from typing import Any
 
 from parakeet_ros.engine.checkpoint import CONFIG_FILE, read_checkpoint
@@ -25,6 +26,10 @@ _CONFIG_LIMIT_BYTES = 4 * 2**20
 _EMBEDDING = 'decoder.prediction.embed.weight'
 _OUTPUTS = ('joint.joint_net.2.weight', 'joint.joint_net.2.bias',
             'ctc_decoder.decoder_layers.0.weight', 'ctc_decoder.decoder_layers.0.bias')
+_LAYER = re.compile(r'encoder\.layers\.(\d+)\.(.+)')
+# A module of a conformer layer without this is silent.
+_LAST_OF_MODULES = ('feed_forward1.linear2', 'feed_forward2.linear2', 'self_attn.linear_out',
+                    'conv.pointwise_conv2')
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,12 @@ class Start:
         """Return the tokenizer."""
         return Tokenizer(self.tokenizer_model, self.config.vocab_size, 'the model to train')
 
-    def network(self, seed: int = 1) -> TrainableModel:
+    def network(self, seed: int = 1, dropout: float = 0.1) -> TrainableModel:
         """
         Build the networks.
 
         :param seed: of the weights that ``state`` lacks; all processes of a run begin alike.
+        :param dropout: after each module of the encoder.
         :raises ValueError: the model has no TDT head, so it cannot be trained here.
         """
         head = self.config.heads.get('transducer')
@@ -58,7 +64,7 @@ class Start:
                              f'{", ".join(h.kind for h in self.config.heads.values())}')
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = TrainableModel(self.config)
+            network = TrainableModel(self.config, dropout)
         network.load_nemo_state(self.state)
         return network
 
@@ -100,6 +106,51 @@ def with_tokenizer(start: Start, sizes: Sizes, tokenizer_model: bytes) -> Start:
         kept = state[name][len(old):]  # blank, durations
         state[name] = torch.cat((state[name][rows], kept))
     return Start(nemo_config(sizes, pieces), tokenizer_model, state)
+
+
+def grown(start: Start, sizes: Sizes) -> Start:
+    """
+    Return a model with more layers or wider feed-forward parts that says what ``start`` says.
+
+    Added hidden units are random and unheard, as are the modules of added layers, which are copies
+    of the layer before; training lets them speak.  An added layer's last norm is one too many,
+    which changes the output a little.
+
+    :raises ValueError: something else differs, or a size is smaller.
+    """
+    old = start.config.encoder
+    config = nemo_config(sizes, start.tokenizer.pieces)
+    grown_start = Start(config, start.tokenizer_model, {})
+    new = grown_start.config.encoder
+    if new.n_layers < old.n_layers or new.feed_forward_factor < old.feed_forward_factor:
+        raise ValueError(f'a model of {old.n_layers} layers with feed-forward factor '
+                         f'{old.feed_forward_factor} can only grow')
+    state = grown_start.network().nemo_state()
+    source = _layer_sources(old.n_layers, new.n_layers)
+    for name, value in state.items():
+        match = _LAYER.fullmatch(name)
+        if match is None:
+            if name not in start.state or start.state[name].shape != value.shape:
+                raise ValueError(f'{name} has another size; only layers and feed-forward '
+                                 'parts can grow')
+            state[name] = start.state[name]
+            continue
+        layer, part = int(match[1]), match[2]
+        known = start.state[f'encoder.layers.{source[layer]}.{part}']
+        if known.shape != value.shape:  # of a feed-forward part
+            if part.endswith('linear2.weight'):
+                value = torch.zeros_like(value)
+            value[tuple(slice(size) for size in known.shape)] = known
+            known = value
+        if layer and source[layer] == source[layer - 1] and part.startswith(_LAST_OF_MODULES):
+            known = torch.zeros_like(known)
+        state[name] = known
+    return Start(config, start.tokenizer_model, state)
+
+
+def _layer_sources(n_old: int, n_new: int) -> list[int]:
+    """Return which old layer each new one comes from, copies spread evenly, in order."""
+    return [layer * n_old // n_new for layer in range(n_new)]
 
 
 def _longest(known: dict[str, int], parts: Sequence[str]) -> int:

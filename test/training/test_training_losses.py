@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import math
 
 from hypothesis import given, settings, strategies
+from parakeet_ros.training.arcs import arc_scores, nodes
 from parakeet_ros.training.losses import flat_start_loss, tdt_loss
 import pytest
 import torch
@@ -33,6 +34,15 @@ def path_scores(
     return onwards(0, 0, 0.0)
 
 
+def dense_loss(
+    tokens: torch.Tensor, steps: torch.Tensor, labels: torch.Tensor, frames: torch.Tensor,
+    written: torch.Tensor, durations: tuple[int, ...], sigma: float = 0.0
+) -> torch.Tensor:
+    """Return the loss of logits that are there for all pairs, padding too."""
+    logits = torch.cat((tokens, steps), -1)[nodes(frames, written)]
+    return tdt_loss(logits, labels, frames, written, durations, sigma)
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     lengths=strategies.lists(
@@ -50,7 +60,7 @@ def test_loss_is_the_sum_over_all_paths(
         n, n_frames, n_labels + 1, len(durations), generator=generator).double()
     labels = torch.randint(0, 3, (n, n_labels), generator=generator)
     frames, written = (torch.tensor(column) for column in zip(*lengths, strict=True))
-    losses = tdt_loss(tokens, steps, labels, frames, written, durations, sigma)
+    losses = dense_loss(tokens, steps, labels, frames, written, durations, sigma)
     for row, (t, u) in enumerate(lengths):
         scores = list(path_scores(
             tokens[row, :t].log_softmax(-1) - sigma, steps[row, :t].log_softmax(-1),
@@ -68,9 +78,29 @@ def test_gradient_is_that_of_the_loss() -> None:
     labels[1, 2] = 0
 
     def loss(tokens: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
-        return tdt_loss(tokens, steps, labels, frames, written, (0, 1, 3), 0.02)
+        return dense_loss(tokens, steps, labels, frames, written, (0, 1, 3), 0.02)
 
     assert torch.autograd.gradcheck(loss, (tokens, steps))
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_arc_scores_are_those_of_a_plain_softmax_and_so_is_their_gradient(
+        dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    logits = (3 * torch.randn(2500, 40)).to(dtype)  # more than two blocks
+    followers, weights = torch.randint(0, 36, (2500,)), torch.randn(2500, 6)
+    plain = logits.float().clone().requires_grad_()
+    fast = logits.clone().requires_grad_()
+    tokens, steps = plain[:, :37].log_softmax(1), plain[:, 37:].log_softmax(1)
+    expected = torch.cat((tokens[:, -1:] + steps, tokens.gather(1, followers[:, None]) + steps), 1)
+    scores = arc_scores(fast, followers, 3)
+    assert scores.dtype == torch.float32
+    torch.testing.assert_close(scores, expected)
+    for result in (expected, scores):
+        (result * weights).sum().backward()
+    assert fast.grad is not None and fast.grad.dtype == dtype
+    tolerance = 2e-2 if dtype == torch.bfloat16 else 1e-5
+    torch.testing.assert_close(fast.grad.float(), plain.grad, atol=tolerance, rtol=tolerance)
 
 
 def test_what_lies_beyond_an_utterance_has_no_gradient() -> None:
@@ -78,7 +108,7 @@ def test_what_lies_beyond_an_utterance_has_no_gradient() -> None:
     tokens = torch.randn(2, 6, 4, 5, requires_grad=True)
     steps = torch.randn(2, 6, 4, 2, requires_grad=True)
     labels, frames = torch.tensor([[1, 2, 3], [2, 1, 1]]), torch.tensor([6, 3])
-    tdt_loss(tokens, steps, labels, frames, torch.tensor([3, 1]), (0, 1)).sum().backward()
+    dense_loss(tokens, steps, labels, frames, torch.tensor([3, 1]), (0, 1)).sum().backward()
     for gradient in (tokens.grad, steps.grad):
         assert gradient is not None
         assert gradient[0].abs().sum() > 0
@@ -89,7 +119,7 @@ def test_an_utterance_without_a_path_does_not_spoil_the_batch() -> None:
     tokens = torch.zeros(2, 3, 4, 5, requires_grad=True)
     steps = torch.zeros(2, 3, 4, 1, requires_grad=True)
     labels, frames = torch.zeros(2, 3, dtype=torch.int64), torch.tensor([3, 2])
-    losses = tdt_loss(tokens, steps, labels, frames, torch.tensor([2, 3]), (1,))
+    losses = dense_loss(tokens, steps, labels, frames, torch.tensor([2, 3]), (1,))
     assert losses[0].isfinite() and losses[1].isinf()
     losses[0].backward()
     assert tokens.grad is not None and tokens.grad.isfinite().all()
