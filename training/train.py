@@ -25,14 +25,14 @@ from parakeet_ros.training.data import Batch, BatchSource, DataOptions
 from parakeet_ros.training.evaluation import measure
 from parakeet_ros.training.export import export
 from parakeet_ros.training.loop import LoopOptions, Trainer
-from parakeet_ros.training.start import fresh_start, read_start, Start, with_tokenizer
+from parakeet_ros.training.start import fresh_start, grown, read_start, Start, with_tokenizer
 from parakeet_ros.training.vocabulary import train_tokenizer
 import torch
 from torch import distributed
 
 # Natural voices are few and slow to make, so they are heard more often; robots' voices less.
-WEIGHTS = {'hibari': 0.6, 'flite': 0.6, 'espeak': 0.5, 'kokoro': 10.0, 'generated': 0.8,
-           'sentence': 0.5}
+WEIGHTS = {'hibari': 0.6, 'flite': 0.6, 'espeak': 0.5, 'kokoro': 5.0, 'generated': 0.8,
+           'sentence': 0.8}
 FLAT_STEPS, CTC_STEPS = 400, 1500  # of a model with random weights
 RESCAN_STEPS = 300  # after which corpora that came meanwhile are taken in
 REPORT_STEPS = 50
@@ -47,6 +47,12 @@ def parse_arguments() -> argparse.Namespace:
                         help='builtin, a .nemo file, or new')
     parser.add_argument('--pieces', type=int,
                         help='a new vocabulary of so many, from the texts of the corpora')
+    parser.add_argument('--layers', type=int, help='grow to so many')
+    parser.add_argument('--feed-forward-factor', type=int,
+                        help='grow the feed-forward parts to so many times the width')
+    parser.add_argument('--freeze-subsampling', action='store_true',
+                        help='leave the first convolutions as they are: faster')
+    parser.add_argument('--dropout', type=float, default=0.1, help='in the encoder')
     parser.add_argument('--steps', type=int, default=20_000)
     parser.add_argument('--batch-s', type=float, default=20.0, help='audio per process and step')
     parser.add_argument('--learning-rate', type=float, default=1e-3)
@@ -68,8 +74,16 @@ def begin(arguments: argparse.Namespace) -> Start:
     if new:
         return fresh_start(Sizes(), vocabulary.read_bytes())
     start = read_start(read_model(arguments.source).path)
+    encoder = start.config.encoder
+    sizes = Sizes(n_layers=arguments.layers or encoder.n_layers,
+                  feed_forward_factor=arguments.feed_forward_factor
+                  or encoder.feed_forward_factor)
     if arguments.pieces:
-        return with_tokenizer(start, Sizes(), vocabulary.read_bytes())
+        start = with_tokenizer(start, replace(
+            sizes, n_layers=encoder.n_layers,
+            feed_forward_factor=encoder.feed_forward_factor), vocabulary.read_bytes())
+    if arguments.layers or arguments.feed_forward_factor:
+        start = grown(start, sizes)
     return start
 
 
@@ -91,8 +105,11 @@ class Run:
             distributed.barrier()
         self.start = begin(arguments)
         new = arguments.source == 'new'
+        network = self.start.network(dropout=arguments.dropout)
+        if arguments.freeze_subsampling:
+            network.freeze_subsampling()
         self.trainer = Trainer(
-            self.start.network().to(resolve_device(arguments.device)),
+            network.to(resolve_device(arguments.device)),
             LoopOptions(
                 n_steps=arguments.steps, learning_rate=arguments.learning_rate,
                 decay_share=arguments.decay_share, flat_steps=FLAT_STEPS * new,

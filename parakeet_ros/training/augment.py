@@ -1,7 +1,8 @@
 """
 What happens to clean recordings before a model is trained on them.
 
-Each clip is spoken faster or slower, put somewhere in a stretch of silence, heard in a room, over
+Each clip is spoken faster or slower, put somewhere in a stretch of silence, all of a batch in
+stretches of one length, heard in a room, over
 noise, through a poor line, and recorded too quietly or too loudly. Noise and rooms come from banks
 that are made once, so that a clip costs little.
 """
@@ -30,13 +31,12 @@ class AugmentOptions:
 
     speed_share: float = 0.6
     speed: tuple[float, float] = (0.87, 1.15)
-    # The start is cut or delayed at random, so that every phase of an encoder frame occurs.
-    lead_s: tuple[float, float] = (-0.08, 0.3)
-    long_lead_share: float = 0.3
-    long_lead_s: float = 1.5
-    trail_s: float = 0.5
-    long_trail_share: float = 0.2
-    long_trail_s: float = 1.5
+    # The clips of a batch lie anywhere in a stretch that is so much longer than the longest, so
+    # that every phase of an encoder frame occurs, long silences too, and none needs padding.
+    early_s: float = 0.08  # of a clip may be cut off by the start of the stretch
+    silence_s: tuple[float, float] = (0.1, 0.6)
+    long_silence_share: float = 0.25  # of the batches
+    long_silence_s: float = 2.5
     room_share: float = 0.3
     noise_share: float = 0.4  # with noise that can be heard; the others have a noise floor
     snr_db: tuple[float, float] = (3.0, 30.0)
@@ -50,7 +50,7 @@ class AugmentOptions:
 
 class Augmenter:
     """
-    Changes clips at random, each call with draws of its own.
+    Changes batches of clips at random, each call with draws of its own.
 
     :param seed: of the banks of noise and rooms; what happens to a clip is drawn from the
         generator that comes with it
@@ -69,13 +69,22 @@ class Augmenter:
             self._noises += [murmur(babble, n_samples, rng) for _ in range(pieces)]
         self._rooms = [room(rng) for _ in range(ROOMS)]
 
-    def __call__(self, waveform: Waveform, rng: Generator) -> Waveform:
-        """Return a changed copy: float32 ``[n_samples]`` at 16 kHz, of another length."""
+    def __call__(self, waveforms: Sequence[Waveform], rng: Generator) -> list[Waveform]:
+        """Return changed copies of a batch: float32 ``[n_samples]`` at 16 kHz, equally long."""
+        options = self.options
+        spoken = [faster(waveform, rng.uniform(*options.speed))
+                  if rng.random() < options.speed_share else waveform for waveform in waveforms]
+        silence_s = rng.uniform(*options.silence_s)
+        if rng.random() < options.long_silence_share:
+            silence_s = rng.uniform(0, options.long_silence_s)
+        n_samples = max(map(len, spoken)) + int(silence_s * SAMPLE_RATE_HZ)
+        return [self._heard(waveform, n_samples, rng) for waveform in spoken]
+
+    def _heard(self, waveform: Waveform, n_samples: int, rng: Generator) -> Waveform:
+        """Return what a microphone makes of a clip in a stretch of some length."""
         options = self.options
         loudness = _rms(waveform)  # of the speech alone, before silence is put around it
-        if rng.random() < options.speed_share:
-            waveform = faster(waveform, rng.uniform(*options.speed))
-        waveform = self._placed(waveform, rng)
+        waveform = self._placed(waveform, n_samples, rng)
         if rng.random() < options.room_share:
             waveform = reverberated(waveform, self._rooms[rng.integers(len(self._rooms))])
         waveform = self._noisy(waveform, loudness, rng)
@@ -89,16 +98,13 @@ class Augmenter:
         start = int(rng.integers(len(piece)))
         return unit(np.take(piece, np.arange(start, start + n_samples), mode='wrap'))
 
-    def _placed(self, waveform: Waveform, rng: Generator) -> Waveform:
-        """Put the clip somewhere in silence; a negative lead cuts into its start."""
-        options = self.options
-        lead_s, trail_s = rng.uniform(*options.lead_s), rng.uniform(0, options.trail_s)
-        if rng.random() < options.long_lead_share:
-            lead_s = rng.uniform(0, options.long_lead_s)
-        if rng.random() < options.long_trail_share:
-            trail_s = rng.uniform(0, options.long_trail_s)
-        lead, trail = int(lead_s * SAMPLE_RATE_HZ), int(trail_s * SAMPLE_RATE_HZ)
-        placed: Waveform = np.pad(waveform[max(0, -lead):], (max(0, lead), trail))
+    def _placed(self, waveform: Waveform, n_samples: int, rng: Generator) -> Waveform:
+        """Put the clip anywhere in silence, at times a little too early."""
+        early = int(self.options.early_s * SAMPLE_RATE_HZ)
+        start = int(rng.integers(-early, n_samples - len(waveform) + 1))
+        waveform = waveform[max(0, -start):]
+        start = max(0, start)
+        placed: Waveform = np.pad(waveform, (start, n_samples - start - len(waveform)))
         return placed
 
     def _noisy(self, waveform: Waveform, loudness: float, rng: Generator) -> Waveform:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .corpus import Clip, Corpus, CorpusError, SAMPLE_RATE_HZ, Waveform
 
-Augment = Callable[[Waveform, np.random.Generator], Waveform]
+Augment = Callable[[Sequence[Waveform], np.random.Generator], Sequence[Waveform]]
 
 _SHORTEST_S, _LONGEST_S = 0.2, 16.0
 _JOINABLE_S = 4.0
@@ -109,7 +109,9 @@ class BatchSource:
         n_parts = int(rng.integers(2, 4)) if joined else 1
         n_items = max(1, round(self._options.batch_s / (length_s * n_parts)))
         parts = [self._draw(length_s, n_parts, rng) for _ in range(n_items)]
-        return _collate([self._utterance(part, rng) for part in parts])
+        waveforms = self._augment([_joined(part, rng) for part in parts], rng)
+        return _collate(waveforms, [[label for item in part for label in item.labels]
+                                    for part in parts])
 
     def _draw(self, length_s: float, n: int, rng: np.random.Generator) -> list[_Item]:
         """Draw clips of about a length."""
@@ -119,18 +121,16 @@ class BatchSource:
         picks = np.searchsorted(self._chances, chances, side='right') - 1
         return [self._items[pick] for pick in picks.clip(low, high - 1)]
 
-    def _utterance(
-        self, items: Sequence[_Item], rng: np.random.Generator
-    ) -> tuple[Waveform, list[int]]:
-        """Join clips with pauses, and augment the whole."""
-        pieces: list[Waveform] = []
-        for item in items:
-            if pieces:
-                pause_s = rng.uniform(0.05, _LONGEST_PAUSE_S)
-                pieces.append(np.zeros(int(pause_s * SAMPLE_RATE_HZ), np.float32))
-            pieces.append(item.corpus.waveform(item.index))
-        waveform = np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
-        return self._augment(waveform, rng), [label for item in items for label in item.labels]
+
+def _joined(items: Sequence[_Item], rng: np.random.Generator) -> Waveform:
+    """Join clips with pauses."""
+    pieces: list[Waveform] = []
+    for item in items:
+        if pieces:
+            pause_s = rng.uniform(0.05, _LONGEST_PAUSE_S)
+            pieces.append(np.zeros(int(pause_s * SAMPLE_RATE_HZ), np.float32))
+        pieces.append(item.corpus.waveform(item.index))
+    return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
 
 
 def _weight(clip: Clip, weights: dict[str, float]) -> float:
@@ -138,11 +138,11 @@ def _weight(clip: Clip, weights: dict[str, float]) -> float:
     return weights.get(clip.engine, 1.0) * weights.get(clip.kind, 1.0)
 
 
-def _collate(utterances: Sequence[tuple[Waveform, list[int]]]) -> Batch:
-    """Put utterances side by side."""
-    n_labels = [len(labels) for _, labels in utterances]
-    labels: NDArray[np.int64] = np.zeros((len(utterances), max(n_labels)), np.int64)
-    for row, (_, ids) in zip(labels, utterances, strict=True):
+def _collate(waveforms: Sequence[Waveform], texts: Sequence[Sequence[int]]) -> Batch:
+    """Put utterances and their labels side by side."""
+    n_labels = [len(ids) for ids in texts]
+    labels: NDArray[np.int64] = np.zeros((len(texts), max(n_labels)), np.int64)
+    for row, ids in zip(labels, texts, strict=True):
         row[:len(ids)] = ids
-    return Batch([torch.from_numpy(waveform) for waveform, _ in utterances],
+    return Batch([torch.from_numpy(waveform) for waveform in waveforms],
                  torch.from_numpy(labels), torch.tensor(n_labels))

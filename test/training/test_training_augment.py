@@ -16,7 +16,7 @@ import torch
 
 RATE_HZ = 16_000
 NOTHING = AugmentOptions(
-    speed_share=0, lead_s=(0, 0), long_lead_share=0, trail_s=0, long_trail_share=0, room_share=0,
+    speed_share=0, early_s=0, silence_s=(0, 0), long_silence_share=0, room_share=0,
     noise_share=0, silent_floor_share=1, band_share=0, peak=(0.5, 0.5), clipped_share=0)
 
 
@@ -67,13 +67,14 @@ def test_the_colour_of_noise_is_its_slope() -> None:
 
 
 def test_an_untouched_clip_only_gets_its_level(augmenter: Augmenter) -> None:
-    changed = with_options(augmenter, NOTHING)(tone(), np.random.default_rng(0))
+    changed, = with_options(augmenter, NOTHING)([tone()], np.random.default_rng(0))
     np.testing.assert_allclose(changed, tone(), atol=1e-4)
 
 
 def test_the_same_generator_gives_the_same_clip_and_another_a_different_one(
         augmenter: Augmenter) -> None:
-    first, again, other = (augmenter(tone(), np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (augmenter([tone()], np.random.default_rng(seed))[0]
+                           for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert len(first) != len(other) or not np.allclose(first, other)
 
@@ -88,20 +89,21 @@ def test_the_same_seed_gives_the_same_noise() -> None:
 @given(n_samples=strategies.integers(1, 8000), seed=strategies.integers(0, 10 ** 6))
 def test_every_clip_stays_finite_and_within_full_scale(
         augmenter: Augmenter, n_samples: int, seed: int) -> None:
-    changed = augmenter(tone()[:n_samples], np.random.default_rng(seed))
+    changed, = augmenter([tone()[:n_samples]], np.random.default_rng(seed))
     assert changed.dtype == np.float32 and np.isfinite(changed).all()
     assert np.abs(changed).max(initial=0) <= 1
 
 
 def test_silence_becomes_a_clip_of_noise(augmenter: Augmenter) -> None:
     options = only(noise_share=1, silent_floor_share=0)
-    noise = with_options(augmenter, options)(np.zeros(8000, np.float32), np.random.default_rng(0))
+    noise, = with_options(augmenter, options)(
+        [np.zeros(8000, np.float32)], np.random.default_rng(0))
     assert np.square(noise).mean() > 1e-5
 
 
 def test_noise_has_the_wanted_ratio_to_the_speech(augmenter: Augmenter) -> None:
     options = only(noise_share=1, silent_floor_share=0, snr_db=(10, 10), peak=(0.4, 0.4))
-    changed = with_options(augmenter, options)(tone(4), np.random.default_rng(5))
+    changed, = with_options(augmenter, options)([tone(4)], np.random.default_rng(5))
     fit = np.dot(changed, tone(4)) / np.dot(tone(4), tone(4))
     noise = changed - fit * tone(4)
     ratio_db = 10 * np.log10(np.square(fit * tone(4)).sum() / np.square(noise).sum())
@@ -109,14 +111,27 @@ def test_noise_has_the_wanted_ratio_to_the_speech(augmenter: Augmenter) -> None:
 
 
 def test_the_start_takes_every_phase_of_an_encoder_frame(augmenter: Augmenter) -> None:
-    placing = with_options(augmenter, only(lead_s=(-0.08, 0.3)))
+    placing = with_options(augmenter, only(early_s=0.08, silence_s=(0.3, 0.3)))
     impulse = np.zeros(RATE_HZ, np.float32)
     impulse[4000] = 1
-    starts = [int(np.argmax(placing(impulse, np.random.default_rng(seed)))) - 4000
+    starts = [int(np.argmax(placing([impulse], np.random.default_rng(seed))[0])) - 4000
               for seed in range(300)]
     assert min(starts) < -0.07 * RATE_HZ and max(starts) > 0.29 * RATE_HZ
     phases = np.bincount(np.array(starts) % 1280 // 160, minlength=8)
     assert (phases > 10).all()
+
+
+def test_a_batch_has_one_length_and_all_that_was_said(augmenter: Augmenter) -> None:
+    placing = with_options(augmenter, only(silence_s=(0.2, 0.6)))
+    clips = [tone(duration_s) for duration_s in (0.8, 1.0, 0.9)]
+    lengths = set()
+    for seed in range(20):
+        placed = placing(clips, np.random.default_rng(seed))
+        length, = {len(waveform) for waveform in placed}
+        lengths.add(length)
+        for clip, waveform in zip(clips, placed):
+            assert np.count_nonzero(waveform) == pytest.approx(np.count_nonzero(clip), abs=1)
+    assert 1.2 * RATE_HZ <= min(lengths) < 1.3 * RATE_HZ < 1.5 * RATE_HZ < max(lengths)
 
 
 def test_a_room_rings_after_the_sound_and_dies_away() -> None:

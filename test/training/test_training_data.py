@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from parakeet_ros.engine.tokenizer import Tokenizer
@@ -34,8 +35,8 @@ def tokenizer(tokenizer_model: bytes) -> Tokenizer:
     return Tokenizer(tokenizer_model, 24, 'test')
 
 
-def unchanged(waveform: Waveform, rng: np.random.Generator) -> Waveform:
-    return waveform
+def unchanged(waveforms: Sequence[Waveform], rng: np.random.Generator) -> Sequence[Waveform]:
+    return waveforms
 
 
 def source(corpus: Corpus, tokenizer: Tokenizer, **options: object) -> BatchSource:
