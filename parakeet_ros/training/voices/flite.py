@@ -4,6 +4,9 @@ import shutil
 
 from parakeet_ros.training.voices.engine import run_to_wav, Speech, VoiceError
 
+RESIZED_SHARE = 0.6  # of the clips
+SIZES = (0.9, 1.4)  # of pitch and formants, as played faster; speed stays
+
 
 class Flite:
     """Clear but buzzing voices; kal is the plainest."""
@@ -17,6 +20,12 @@ class Flite:
         self.voices = ['awb', 'kal16', 'rms', 'slt']
 
     def say(self, text: str, voice: str, rng: random.Random | None = None) -> Speech:
-        """Speak a text; a random generator varies the speed."""
-        options = ['--setf', f'duration_stretch={rng.uniform(0.75, 1.2):.2f}'] if rng else []
-        return run_to_wav(['flite', '-voice', voice, *options, '-t', text, '-o'])
+        """Speak a text; a random generator varies the speed, and the size of the speaker."""
+        command = ['flite', '-voice', voice, '-t', text]
+        if rng is None:
+            return run_to_wav([*command, '-o'])
+        # Played faster, a man of flite's, all of whose training voices are men, is a woman.
+        size = rng.uniform(*SIZES) if rng.random() < RESIZED_SHARE else 1.0
+        stretch = size * rng.uniform(0.75, 1.2)
+        speech = run_to_wav([*command, '--setf', f'duration_stretch={stretch:.2f}', '-o'])
+        return Speech(speech.samples, round(speech.rate_hz * size))
