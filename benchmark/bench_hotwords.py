@@ -9,8 +9,8 @@ ten.  Recall: of the times that a listed word is said, the share that is written
 that a listed word is written and was not said.  WER: its change, in percentage points of the
 reference words, against no hotwords, mean over the lists.
 
-*Absent*: 50 words of the model's vocabulary that nobody says.  WER: its change, mean over two
-lists.
+*Absent*: 50 words of the model's grammar that nobody says.  WER: its change, mean over as many
+lists as there are.
 
 Prints a table and, as its last line, one JSON object; `--output` appends that line to a file.
 Needs jiwer: run `scripts/setup --dev` and use its `.venv/bin/python`.
@@ -22,13 +22,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 import json
 from pathlib import Path
-import re
 import sys
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from parakeet_ros.engine import DecodingOptions, load_model, Transcriber
+from parakeet_ros.training.grammar import load_grammar
 from report import finish, machine
 import soundfile
 
@@ -39,7 +39,7 @@ except ModuleNotFoundError:
 
 ROOT = Path(__file__).parents[1]
 HELDOUT = ROOT / 'test' / 'data' / 'heldout'
-CARD = ROOT / 'parakeet_ros' / 'models' / 'CARD.md'
+GRAMMAR = ROOT / 'training' / 'grammars' / 'commands.yaml'
 SNR_DB = (None, 10.0, 5.0)
 N_LISTS = 7  # of listed words
 N_ABSENT = 50
@@ -95,10 +95,7 @@ def decode(engine: Transcriber, waveforms: list[NDArray[np.float32]],
 
 def choose_lists() -> tuple[list[list[str]], list[list[str]]]:
     """Return the lists of rare words that are said and of words that are not."""
-    text = CARD.read_text('utf-8')
-    found = re.search(r'^## Vocabulary\n(.*?)\n\n', text, re.DOTALL | re.MULTILINE)
-    assert found, f'{CARD} has no vocabulary'
-    vocabulary = [word for word in found[1].split() if word not in COMMON]
+    vocabulary = [word for word in load_grammar(GRAMMAR).vocabulary() if word not in COMMON]
     counts = Counter(word for said in read_recordings()[1] for word in said.split())
     rare = [word for word in vocabulary if 1 <= counts[word] <= 2]
     absent = [word for word in vocabulary if not counts[word]]

@@ -31,8 +31,8 @@ import torch
 from torch import distributed
 
 # Natural voices are few and slow to make, so they are heard more often; robots' voices less.
-WEIGHTS = {'hibari': 0.6, 'flite': 0.6, 'espeak': 0.5, 'kokoro': 5.0, 'generated': 0.8,
-           'sentence': 0.8}
+WEIGHTS = {'hibari': 0.6, 'flite': 1.2, 'espeak': 0.5, 'kokoro': 5.0, 'generated': 0.8,
+           'sentence': 0.5, 'command': 1.5}
 FLAT_STEPS, CTC_STEPS = 400, 1500  # of a model with random weights
 RESCAN_STEPS = 300  # after which corpora that came meanwhile are taken in
 REPORT_STEPS = 50

@@ -20,7 +20,7 @@ from test_engine_decoding import as_nn_lstm, scripted_transducer
 import torch
 
 # What the built-in model gets wrong in some held-out clips.
-MISHEARD = ['no', 'point', 'open', 'now return', 'centimeters', 'table', 'motor']
+MISHEARD = ['turn on', 'laser', 'no', 'fifty degrees', 'can you go', 'thirty six', 'then can']
 # Words of its vocabulary that occur in no held-out clip.
 ABSENT = (
     'ahead all apple arm around ball bathroom battery boxes cancel charge charging clean cube '
@@ -241,9 +241,9 @@ def test_misheard_words_get_right_and_nothing_gets_worse(builtin, heldout):
 
 
 def test_the_default_weight_is_enough_for_a_word_that_is_nearly_right(builtin, heldout):
-    clip = next(clip for clip in heldout if 'in front of you and rotate your gripper' in clip[1])
-    assert texts(builtin, [clip]) == [clip[1].replace('table', 'cable')]
-    assert texts(builtin, [clip], ['table']) == [clip[1]]
+    clip = next(clip for clip in heldout if clip[1] == 'switch off the laser')
+    assert texts(builtin, [clip]) == ['switch off the vaser']
+    assert texts(builtin, [clip], ['laser']) == [clip[1]]
 
 
 def test_fifty_words_that_nobody_says_do_little_harm(builtin, heldout):
