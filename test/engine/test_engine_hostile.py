@@ -143,11 +143,14 @@ def test_a_small_member_that_is_large_is_refused(tmp_path, members, name, size):
 LAUGHS = 'a0: &a0 [x, x, x, x, x, x, x, x, x]\n' + ''.join(
     f'a{level}: &a{level} [{", ".join([f"*a{level - 1}"] * 9)}]\n' for level in range(1, 10))
 
+# By us, or by the libyaml of PyYAML 6.0.4, which reads ahead of its first event.
+TOO_DEEP = 'nested more than 100|exceeded maximum nesting depth'
+
 
 @pytest.mark.parametrize(('content', 'message'), [
-    (b'[' * 1_000_000, 'nested more than 100'),
-    (b'- ' * 1_000_000, 'nested more than 100'),
-    (b'{a: ' * 1_000_000, 'nested more than 100'),
+    (b'[' * 1_000_000, TOO_DEEP),
+    (b'- ' * 1_000_000, TOO_DEEP),
+    (b'{a: ' * 1_000_000, TOO_DEEP),
     (b'base: &base {a: 1}\nencoder: {<<: *base}', 'merge key'),
     (b'a: &a [' + b'*a, ' * 200 + b']', 'more than 100 aliases'),
     (b'!!python/object/apply:os.system [id]', 'not valid YAML'),
