@@ -29,7 +29,7 @@ sentences:
 # What a whistle of three letters needs no hardening against, in the time of a test.
 GENTLE = AugmentOptions(room_share=0, noise_share=0, band_share=0, long_silence_share=0,
                         clipped_share=0)
-STEPS = 260
+STEPS = 340
 
 
 @pytest.fixture(scope='module')
