@@ -47,9 +47,9 @@ def parse_arguments() -> argparse.Namespace:
                         help='builtin, a .nemo file, or new')
     parser.add_argument('--pieces', type=int,
                         help='a new vocabulary of so many, from the texts of the corpora')
-    parser.add_argument('--layers', type=int, help='grow to so many')
+    parser.add_argument('--layers', type=int, help='so many; a trained model grows to them')
     parser.add_argument('--feed-forward-factor', type=int,
-                        help='grow the feed-forward parts to so many times the width')
+                        help='width of the feed-forward parts; a trained model grows to it')
     parser.add_argument('--freeze-subsampling', action='store_true',
                         help='leave the first convolutions as they are: faster')
     parser.add_argument('--dropout', type=float, default=0.1, help='in the encoder')
@@ -71,20 +71,17 @@ def begin(arguments: argparse.Namespace) -> Start:
     if (new or arguments.pieces) and not vocabulary.exists():
         texts = {clip.text for corpus in corpora(arguments.corpora) for clip in corpus.clips}
         vocabulary.write_bytes(train_tokenizer(sorted(texts), arguments.pieces or 512))
+    asked = {name: size for name, size in (
+        ('n_layers', arguments.layers), ('feed_forward_factor', arguments.feed_forward_factor))
+        if size}
     if new:
-        return fresh_start(Sizes(), vocabulary.read_bytes())
+        return fresh_start(replace(Sizes(), **asked), vocabulary.read_bytes())
     start = read_start(read_model(arguments.source).path)
     encoder = start.config.encoder
-    sizes = Sizes(n_layers=arguments.layers or encoder.n_layers,
-                  feed_forward_factor=arguments.feed_forward_factor
-                  or encoder.feed_forward_factor)
+    sizes = Sizes(n_layers=encoder.n_layers, feed_forward_factor=encoder.feed_forward_factor)
     if arguments.pieces:
-        start = with_tokenizer(start, replace(
-            sizes, n_layers=encoder.n_layers,
-            feed_forward_factor=encoder.feed_forward_factor), vocabulary.read_bytes())
-    if arguments.layers or arguments.feed_forward_factor:
-        start = grown(start, sizes)
-    return start
+        start = with_tokenizer(start, sizes, vocabulary.read_bytes())
+    return grown(start, replace(sizes, **asked)) if asked else start
 
 
 class Run:

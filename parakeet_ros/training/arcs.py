@@ -13,15 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+Nodes = tuple[Tensor, Tensor, Tensor]  # int64 [N] each: utterance, frames passed, labels written
+
 _BLOCK = 1024  # nodes at a time, so that a block stays in the processor's cache
 
 
-def nodes(n_frames: Tensor, n_labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def nodes_of(n_frames: Tensor, n_labels: Tensor) -> Nodes:
     """
     Return the nodes ``(t, u)`` of each utterance's lattice.
 
     :param n_frames: valid encoder frames int64 ``[B]``, and ``n_labels`` alike.
-    :returns: int64 ``[N]`` each: utterance, ``t`` below its frames, ``u`` up to its labels.
+    :returns: ``t`` is below an utterance's frames, ``u`` up to its labels.
     """
     times = torch.arange(int(n_frames.max()), device=n_frames.device)
     written = torch.arange(int(n_labels.max()) + 1, device=n_frames.device)

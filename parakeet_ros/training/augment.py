@@ -1,10 +1,10 @@
 """
 What happens to clean recordings before a model is trained on them.
 
-Each clip is spoken faster or slower, put somewhere in a stretch of silence, all of a batch in
-stretches of one length, heard in a room, over
-noise, through a poor line, and recorded too quietly or too loudly. Noise and rooms come from banks
-that are made once, so that a clip costs little.
+Each clip is spoken faster or slower, put somewhere in a stretch of silence (all of a batch in
+stretches of one length), heard in a room, over noise, through a poor line, and recorded too
+quietly or too loudly. Noise and rooms come from banks that are made once, so that a clip costs
+little.
 """
 from __future__ import annotations
 

@@ -133,8 +133,8 @@ class Trainer:
         if self.step < options.ctc_only_steps:
             return ctc.sum() * scale, ctc.new_zeros(())
         tdt = tdt_loss(
-            outputs.joint, labels, outputs.n_frames, n_labels, network.head_config.durations,
-            options.sigma)
+            outputs.joint, outputs.nodes, labels, outputs.n_frames, n_labels,
+            network.head_config.durations, options.sigma)
         return ctc.sum() * scale, tdt.sum() * scale
 
     def _blended(self, flat: Tensor, ctc: Tensor) -> Tensor:

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .arcs import arc_scores, nodes
+from .arcs import arc_scores, Nodes
 
 _IMPOSSIBLE = -torch.inf
 
 
 def tdt_loss(
     logits: Tensor,
+    nodes: Nodes,
     labels: Tensor,
     n_frames: Tensor,
     n_labels: Tensor,
@@ -32,8 +33,8 @@ def tdt_loss(
     """
     Return the negative log-probability of each utterance's labels over all paths.
 
-    :param logits: raw, of tokens, blank, and durations ``[N, V + 1 + D]``, one row for each of
-        ``arcs.nodes``.
+    :param logits: raw, of tokens, blank, and durations ``[N, V + 1 + D]``, one row for each node.
+    :param nodes: all of the batch, as ``arcs.nodes_of`` returns them.
     :param labels: int64 ``[B, U]``, anything after each utterance's own.
     :param n_frames: valid encoder frames int64 ``[B]``, at least 1, and ``n_labels`` alike.
     :param duration_set: the ``D`` durations in encoder frames.
@@ -41,12 +42,12 @@ def tdt_loss(
         steps are preferred (section 3.3 of the paper).
     :returns: ``[B]``, infinite where no path is long enough; the gradient is zero there.
     """
-    row, time, written = nodes(n_frames, n_labels)
+    row, time, written = nodes
     followers = functional.pad(labels, (0, 1))[row, written]
     scores = arc_scores(logits, followers, len(duration_set)) - sigma
     shape = torch.Size((len(labels), int(time.max()) + 1, int(written.max()) + 1,
                         scores.shape[1]))
-    arcs = scores.new_full(shape, _IMPOSSIBLE).index_put((row, time, written), scores)
+    arcs = scores.new_full(shape, _IMPOSSIBLE).index_put(nodes, scores)
     allowed = _allowed_arcs(shape, n_frames, n_labels, duration_set)
     score: Tensor = _PathScore.apply(  # type: ignore[no-untyped-call]
         _by_diagonal(arcs.masked_fill(~allowed, _IMPOSSIBLE)), n_frames, n_labels,

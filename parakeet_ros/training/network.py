@@ -25,7 +25,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
-from .arcs import nodes
+from .arcs import Nodes, nodes_of
 
 # What a hybrid model of NeMo calls the CTC head beside its transducer.
 CTC_MODULE = 'ctc_decoder'
@@ -36,7 +36,8 @@ _EMBEDDING_STD = 0.3
 class Outputs:
     """What the losses need of a batch."""
 
-    joint: Tensor  # [N, V + 1 + D] raw logits of tokens, blank, durations at `arcs.nodes`
+    joint: Tensor  # [N, V + 1 + D] raw logits of tokens, blank, durations
+    nodes: Nodes  # what the rows of joint belong to
     ctc: Tensor  # float32 [B, T, V + 1] raw logits, blank last
     n_frames: Tensor  # int64 [B] valid encoder frames
 
@@ -93,10 +94,10 @@ class TrainableModel(nn.Module):
         encoded, n_frames = self.model.encoder(features, lengths)
         predicted = self.predict(labels)
         joint = self.transducer.joint
-        row, time, written = nodes(n_frames, n_labels)
+        nodes = row, time, written = nodes_of(n_frames, n_labels)
         logits = joint(joint.encoder(encoded)[row, time],
                        joint.prediction(predicted)[row, written])
-        return Outputs(logits, self.ctc(encoded).float(), n_frames)
+        return Outputs(logits, nodes, self.ctc(encoded).float(), n_frames)
 
     def predict(self, labels: Tensor) -> Tensor:
         """

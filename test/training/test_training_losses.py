@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import math
 
 from hypothesis import given, settings, strategies
-from parakeet_ros.training.arcs import arc_scores, nodes
+from parakeet_ros.training.arcs import arc_scores, nodes_of
 from parakeet_ros.training.losses import flat_start_loss, tdt_loss
 import pytest
 import torch
@@ -39,8 +39,9 @@ def dense_loss(
     written: torch.Tensor, durations: tuple[int, ...], sigma: float = 0.0
 ) -> torch.Tensor:
     """Return the loss of logits that are there for all pairs, padding too."""
-    logits = torch.cat((tokens, steps), -1)[nodes(frames, written)]
-    return tdt_loss(logits, labels, frames, written, durations, sigma)
+    nodes = nodes_of(frames, written)
+    logits = torch.cat((tokens, steps), -1)[nodes]
+    return tdt_loss(logits, nodes, labels, frames, written, durations, sigma)
 
 
 @settings(max_examples=30, deadline=None)
