@@ -72,7 +72,7 @@ class TrainableModel(nn.Module):
                 module.__class__ = _DepthwiseInFloat32
 
     def freeze_subsampling(self) -> None:
-        """Leave the first convolutions as they are, which spares a fifth of the time of a step."""
+        """Leave the first convolutions as they are, which spares time in each step."""
         self.model.encoder.pre_encode.requires_grad_(False)
 
     @property

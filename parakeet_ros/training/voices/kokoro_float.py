@@ -1,5 +1,5 @@
 """
-Kokoro's int8 graph in floating point, its convolutions in bfloat16: nearly twice as fast.
+Kokoro's int8 graph in floating point, its convolutions in bfloat16, which is faster.
 
 An int8 convolution rounds its input anew for each clip, which costs a CPU more than it gains. With
 floating-point weights the vocoder, most of the work, runs in bfloat16 where the CPU computes with
