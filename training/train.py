@@ -19,7 +19,7 @@ from parakeet_ros.engine import load_model
 from parakeet_ros.engine.device import resolve_device
 from parakeet_ros.engine.loading import read_model
 from parakeet_ros.training.architecture import Sizes
-from parakeet_ros.training.augment import Augmenter
+from parakeet_ros.training.augment import Augmenter, AugmentOptions
 from parakeet_ros.training.corpus import corpora
 from parakeet_ros.training.data import Batch, BatchSource, DataOptions
 from parakeet_ros.training.evaluation import measure
@@ -31,8 +31,9 @@ import torch
 from torch import distributed
 
 # Natural voices are few and slow to make, so they are heard more often; robots' voices less.
-WEIGHTS = {'hibari': 0.6, 'flite': 1.2, 'espeak': 0.5, 'kokoro': 5.0, 'generated': 0.8,
-           'sentence': 0.5, 'command': 1.5}
+WEIGHTS = {'hibari': 0.4, 'flite': 0.8, 'espeak': 0.5, 'kokoro': 3.5, 'generated': 0.8,
+           'sentence': 0.6, 'command': 1.4}
+NOISE = AugmentOptions(noise_share=0.5, snr_db=(2.0, 25.0))
 FLAT_STEPS, CTC_STEPS = 400, 1500  # of a model with random weights
 RESCAN_STEPS = 300  # after which corpora that came meanwhile are taken in
 REPORT_STEPS = 50
@@ -53,6 +54,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--freeze-subsampling', action='store_true',
                         help='leave the first convolutions as they are: faster')
     parser.add_argument('--dropout', type=float, default=0.1, help='in the encoder')
+    parser.add_argument('--muon', action='store_true',
+                        help='for the matrices of the encoder, instead of AdamW')
     parser.add_argument('--steps', type=int, default=20_000)
     parser.add_argument('--batch-s', type=float, default=20.0, help='audio per process and step')
     parser.add_argument('--learning-rate', type=float, default=1e-3)
@@ -110,12 +113,12 @@ class Run:
             LoopOptions(
                 n_steps=arguments.steps, learning_rate=arguments.learning_rate,
                 decay_share=arguments.decay_share, flat_steps=FLAT_STEPS * new,
-                ctc_only_steps=CTC_STEPS * new))
+                ctc_only_steps=CTC_STEPS * new, muon=arguments.muon))
         self.checkpoint = arguments.run / 'last.pt'
         if self.checkpoint.exists():
             self.trainer.resume(self.checkpoint)
             self.trainer.options = replace(self.trainer.options, n_steps=arguments.steps)
-        self._augment = Augmenter()
+        self._augment = Augmenter(options=NOISE)
         self._source = self._read()
         self._looked = time.monotonic()
         self._heard_s = 0.0

@@ -23,6 +23,7 @@ from torch.nn import functional
 from .augment import spec_augment
 from .data import Batch
 from .losses import flat_start_loss, tdt_loss
+from .muon import Muon
 from .network import TrainableModel
 
 _MIN_RATE = 0.01  # of the learning rate, at the end
@@ -47,6 +48,7 @@ class LoopOptions:
     max_gradient: float = 2.0
     seed: int = 1
     half_precision: bool = True  # bfloat16 where that is safe
+    muon: bool = False  # for the matrices of the encoder, instead of AdamW
 
 
 class Trainer:
@@ -57,12 +59,15 @@ class Trainer:
         self.network, self.options = network, options
         self.step = 0
         self.spent_s = 0.0  # in `run`, before a break, too
-        matrices = [p for p in network.parameters() if p.dim() > 1]
-        vectors = [p for p in network.parameters() if p.dim() <= 1]
-        self._optimizer = torch.optim.AdamW(
-            [{'params': matrices, 'weight_decay': options.weight_decay},
-             {'params': vectors, 'weight_decay': 0.0}],
-            lr=options.learning_rate, betas=(0.9, 0.98), fused=True)
+        orthogonal = network.wide_matrices() if options.muon else []
+        others = [p for p in network.parameters() if all(p is not matrix for matrix in orthogonal)]
+        self._optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(
+            [{'params': [p for p in others if p.dim() > 1], 'weight_decay': options.weight_decay},
+             {'params': [p for p in others if p.dim() <= 1], 'weight_decay': 0.0}],
+            lr=options.learning_rate, betas=(0.9, 0.98), fused=True)]
+        if orthogonal:
+            self._optimizers.append(Muon(
+                orthogonal, options.learning_rate, weight_decay=options.weight_decay))
 
     @property
     def rank(self) -> int:
@@ -95,11 +100,12 @@ class Trainer:
         """
         torch.manual_seed(self._seed(0))
         self.network.train()
-        for group in self._optimizer.param_groups:
-            group['lr'] = self.learning_rate()
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group['lr'] = self.learning_rate()
         ctc, tdt = self._losses(batch)
         alone = self.step < max(self.options.flat_steps, self.options.ctc_only_steps)
-        self._optimizer.zero_grad()
+        self.network.zero_grad()
         share = self.options.ctc_share
         loss = ctc if alone else share * ctc + (1 - share) * tdt
         loss.backward()  # type: ignore[no-untyped-call]
@@ -107,7 +113,8 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(
             self.network.parameters(), self.options.max_gradient)
         if norm.isfinite():
-            self._optimizer.step()
+            for optimizer in self._optimizers:
+                optimizer.step()
         self.step += 1
         return {'ctc': ctc.item(), 'tdt': tdt.item(), 'gradient': norm.item()}
 
@@ -169,7 +176,7 @@ class Trainer:
         """
         content = {'network': self.network.state_dict(), 'step': self.step,
                    'spent_s': self.spent_s, 'n_steps': self.options.n_steps,
-                   'optimizer': self._optimizer.state_dict()}
+                   'optimizers': [optimizer.state_dict() for optimizer in self._optimizers]}
         partial = path.with_name(f'{path.name}.partial')
         try:
             torch.save(content, partial)
@@ -184,7 +191,10 @@ class Trainer:
         """Go on where ``save`` was called."""
         content: dict[str, Any] = torch.load(path, map_location='cpu', weights_only=True)
         self.network.load_state_dict(content['network'])
-        self._optimizer.load_state_dict(content['optimizer'])
+        # Checkpoints before 2026-11-28 have one optimiser.
+        states = content['optimizers'] if 'optimizers' in content else [content['optimizer']]
+        for optimizer, state in zip(self._optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
         self.step = content['step']
         self.spent_s = content.get('spent_s', 0.0)  # checkpoints before 2026-11-23 lack it
         self.options = replace(self.options, n_steps=content['n_steps'])

@@ -30,6 +30,7 @@ from .arcs import Nodes, nodes_of
 # What a hybrid model of NeMo calls the CTC head beside its transducer.
 CTC_MODULE = 'ctc_decoder'
 _EMBEDDING_STD = 0.3
+_WIDE = 64  # so many rows and columns make a matrix that Muon is for
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ class TrainableModel(nn.Module):
     def freeze_subsampling(self) -> None:
         """Leave the first convolutions as they are, which spares time in each step."""
         self.model.encoder.pre_encode.requires_grad_(False)
+
+    def wide_matrices(self) -> list[nn.Parameter]:
+        """Return the trained matrices of the encoder's layers: linear ones, 1x1 convolutions."""
+        return [parameter for parameter in self.model.encoder.layers.parameters()
+                if parameter.requires_grad and parameter.dim() > 1
+                and min(parameter.flatten(1).shape) >= _WIDE]
 
     @property
     def transducer(self) -> Transducer:
