@@ -11,7 +11,7 @@ import pytest
 
 GAP_S = 1.0
 BEGIN_S = 1000.0
-RATE = 4  # times real time
+RATE = 8  # times real time
 MARGIN_PERCENT = 1.0  # what the segmenter may add to the card's figure for whole clips
 SPEECH_MARGIN_S = 0.15  # the clips have this much background before and after the speech
 BEGIN_ERROR_S = 0.1  # of the detector
