@@ -20,7 +20,7 @@ from test_engine_decoding import as_nn_lstm, scripted_transducer
 import torch
 
 # What the built-in model gets wrong in some held-out clips.
-MISHEARD = ['turn on', 'laser', 'no', 'fifty degrees', 'can you go', 'thirty six', 'then can']
+MISHEARD = ['garage', 'fifty degrees', 'a bottle', 'your head', 'table']
 # Words of its vocabulary that occur in no held-out clip.
 ABSENT = (
     'ahead all apple arm around ball bathroom battery boxes cancel charge charging clean cube '
@@ -236,14 +236,14 @@ def test_misheard_words_get_right_and_nothing_gets_worse(builtin, heldout):
         assert new == old or jiwer.wer(said, new) < jiwer.wer(said, old), (said, old, new)
     mended = [phrase for phrase in MISHEARD
               if sum(phrase in t for t in after) > sum(phrase in t for t in before)]
-    assert len(mended) >= 5, mended
-    assert percent(heldout, after) <= percent(heldout, before) - 1.5
+    assert len(mended) >= 4, mended
+    assert percent(heldout, after) <= percent(heldout, before) - 1.0
 
 
 def test_the_default_weight_is_enough_for_a_word_that_is_nearly_right(builtin, heldout):
-    clip = next(clip for clip in heldout if clip[1] == 'switch off the laser')
-    assert texts(builtin, [clip]) == ['switch off the vaser']
-    assert texts(builtin, [clip], ['laser']) == [clip[1]]
+    clip = next(clip for clip in heldout if 'in front of you and rotate your gripper' in clip[1])
+    assert texts(builtin, [clip]) == [clip[1].replace('table', 'cable')]
+    assert texts(builtin, [clip], ['table']) == [clip[1]]
 
 
 def test_fifty_words_that_nobody_says_do_little_harm(builtin, heldout):
