@@ -14,7 +14,7 @@ from recorder import audio, Entry, START_NS, typestore, write_bag
 from rosbags.typesys import get_types_from_msg
 import soxr
 
-TEXTS = ('please close the window', 'close the garage', 'can you see the phone')
+TEXTS = ('can you see the tray', 'close the garage', 'can you see the phone')
 ROOT = Path(__file__).parents[2]
 NOISE = np.random.default_rng(3).normal(0, 0.01, 1600).astype(np.float32)
 
