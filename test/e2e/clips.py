@@ -35,7 +35,7 @@ def _entries() -> list[dict[str, Any]]:
 
 SHORT_CLIPS = [Clip(FOLDER / e['path'], e['text']) for e in _entries() if 'commands' not in e]
 # the model gets these right, whole or segmented
-EASY = next(c for c in SHORT_CLIPS if c.text == 'please close the window')
+EASY = next(c for c in SHORT_CLIPS if c.text == 'can you see the tray')
 OTHER = next(c for c in SHORT_CLIPS if c.text == 'close the garage')
 
 
