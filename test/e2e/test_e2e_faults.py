@@ -103,6 +103,7 @@ def test_what_was_said_before_a_signal_is_still_published(start_asr, probe, numb
     microphone = until_active_and_heard(probe)
     microphone.say(spoken(EASY)[:-round(0.9 * 16_000)])
     probe.until(lambda: probe.speaking[-1:] == [True], 'speaking')
+    probe.spin(0.2)  # all of it arrives; the pause that would end the utterance is longer
     asr.signal(number)
     probe.until(lambda: probe.texts == [EASY.text], 'the text of the open utterance')
     assert asr.wait() == 0

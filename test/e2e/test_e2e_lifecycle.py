@@ -50,12 +50,12 @@ def test_a_microphone_that_vanishes_in_a_word_leaves_all_that_it_has_sent(start_
     probe.until_active()
     microphone = Microphone(probe, info=pcm_info())
     microphone.until_heard()
-    microphone.say(spoken(EASY)[:round(1.7 * 16_000)])  # 'window' ends at 1.85 s
+    microphone.say(spoken(EASY)[:round(1.7 * 16_000)])  # 'tray' ends at 1.9 s
     sent_ns = microphone.next_ns
     microphone.close()
     probe.until(lambda: probe.results and probe.texts, 'the open utterance')
     [result] = probe.results
-    assert probe.texts[0].startswith('please close the')
+    assert probe.texts[0].startswith('can you see the')
     assert result['end_reason'] == 'flush'
     assert result['end']['sec'] * 10**9 + result['end']['nanosec'] == sent_ns, 'to the last sample'
     again = Microphone(probe, info=pcm_info())
