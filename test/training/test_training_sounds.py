@@ -6,7 +6,13 @@ import shutil
 
 import numpy as np
 from parakeet_ros.training.sounds import (
-    CHANNEL_OF_DRUMS, collage, DRUMS, performed, scenes, TICKS_PER_S)
+    CHANNEL_OF_DRUMS,
+    collage,
+    DRUMS,
+    performed,
+    scenes,
+    TICKS_PER_S,
+)
 import pytest
 
 SOUNDFONT = Path('/usr/share/sounds/sf3/FluidR3Mono_GM.sf3')
@@ -46,7 +52,7 @@ def test_no_note_outlasts_its_scene() -> None:
 
 
 @pytest.mark.skipif(not (shutil.which('fluidsynth') and SOUNDFONT.exists()),
-                    reason='needs Debian\'s fluidsynth and fluidr3mono-gm-soundfont')
+                    reason="needs Debian's fluidsynth and fluidr3mono-gm-soundfont")
 def test_instruments_are_heard() -> None:
     played = performed(scenes([3.0], np.random.default_rng(2)), SOUNDFONT)
     assert len(played) >= 3 * 16000 and np.abs(played[:48000]).max() > 0.01
