@@ -10,13 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 import logging
 import os
-import signal
 import sys
-from threading import Timer
 from typing import Any
 
 from parakeet_ros import parameters
 from parakeet_ros.diagnostics import ERROR, Problems, RECOGNIZER, WARN
+from parakeet_ros.ending import Ending
 from parakeet_ros.health import HealthReport
 from parakeet_ros.microphone import Microphone
 from parakeet_ros.parameter_descriptors import descriptor
@@ -25,7 +24,7 @@ from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -266,46 +265,42 @@ def main(args: list[str] | None = None) -> int:
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     # rclpy would shut down under our feet; so there is time to publish what was accepted
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    ending = Ending(EXIT_TIMEOUT_S)
     node = None
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT: a shell's background ignores it
-            signal.signal(number, _end)
+        ending.at_once()
         node = AsrNode()
         node.autostart()
-        rclpy.spin(node)
+        ending.when_asked()
+        spin(node, ending)
     except (SystemExit, ExternalShutdownException):
         pass
     except (ParameterException, ValueError) as error:
         rclpy.logging.get_logger('asr').fatal(f'Cannot start: {error}')
         return 2
     finally:
+        ending.begin()
         leave(node)
+        ending.over()
     return 0
 
 
-def _end(*_: object) -> None:
-    """
-    End on a signal.
-
-    A KeyboardInterrupt that leaves an `exec` on its way, as there are many in the import of torch,
-    makes Python end itself by SIGINT, although it was caught.
-    """
-    raise SystemExit(0)
+def spin(node: AsrNode, ending: Ending) -> None:
+    """Run callbacks until a signal asks for the end; the node's timer has it noticed."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    while rclpy.ok() and not ending.is_asked_for:
+        executor.spin_once()
+    executor.remove_node(node)
 
 
 def leave(node: AsrNode | None) -> None:
-    """Close the node; the process ends soon, whatever the engine is at, and signals wait."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    deadline = Timer(EXIT_TIMEOUT_S, os._exit, (0,))
-    deadline.daemon = True
-    deadline.start()
+    """Close the node, and end at once if the engine is still at it."""
     has_ended = node is None or node.close()
     rclpy.try_shutdown()
     if not has_ended:  # Python would tear torch down under the engine's thread
         logging.shutdown()
         os._exit(0)
-    deadline.cancel()
 
 
 if __name__ == '__main__':

@@ -131,6 +131,19 @@ def test_sigterm_while_it_is_deactivated_ends_it(start_faulty, probe):
     assert 'Traceback' not in asr.output
 
 
+def test_what_a_deactivation_waits_for_is_still_published_after_a_signal(start_faulty, probe):
+    asr = start_faulty(busy_s=0.5)
+    microphone = until_active_and_heard(probe)
+    microphone.say(spoken(EASY)[:-round(0.9 * 16_000)])
+    probe.until(lambda: probe.speaking[-1:] == [True], 'speaking')
+    probe.spin(0.2)
+    probe.begin_transition('deactivate')
+    probe.spin(0.2)
+    asr.signal(signal.SIGTERM)
+    probe.until(lambda: probe.texts == [EASY.text], 'the text of the open utterance')
+    assert asr.wait() == 0
+
+
 # --- names and clocks ---------------------------------------------------------------------------
 
 
