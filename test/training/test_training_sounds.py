@@ -3,18 +3,16 @@ from __future__ import annotations
 
 from pathlib import Path
 import shutil
+import subprocess
+import sys
 
 import numpy as np
-from parakeet_ros.training.sounds import (
-    CHANNEL_OF_DRUMS,
-    collage,
-    DRUMS,
-    performed,
-    scenes,
-    TICKS_PER_S,
-)
+from parakeet_ros.training.corpus import Corpus
+from parakeet_ros.training.sounds import CHANNEL_OF_DRUMS, collage, DRUMS, scenes, TICKS_PER_S
 import pytest
 
+SCRIPT = Path(__file__).parents[2] / 'training' / 'make_sounds.py'
+SAMPLES = Path('/usr/share/sonic-pi/samples')
 SOUNDFONT = Path('/usr/share/sounds/sf3/FluidR3Mono_GM.sf3')
 
 
@@ -51,8 +49,13 @@ def test_no_note_outlasts_its_scene() -> None:
     assert not any(sounding.values())
 
 
-@pytest.mark.skipif(not (shutil.which('fluidsynth') and SOUNDFONT.exists()),
-                    reason="needs Debian's fluidsynth and fluidr3mono-gm-soundfont")
-def test_instruments_are_heard() -> None:
-    played = performed(scenes([3.0], np.random.default_rng(2)), SOUNDFONT)
-    assert len(played) >= 3 * 16000 and np.abs(played[:48000]).max() > 0.01
+@pytest.mark.skipif(not (shutil.which('fluidsynth') and SOUNDFONT.exists() and SAMPLES.exists()),
+                    reason="needs Debian's fluidsynth, fluidr3mono-gm-soundfont, sonic-pi-samples")
+def test_the_script_makes_a_corpus_of_both_that_says_nothing(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, SCRIPT, tmp_path / 'sounds', '--hours', '0.02'], check=True)
+    corpus = Corpus(tmp_path / 'sounds')
+    assert {(clip.engine, clip.kind, clip.licence) for clip in corpus.clips} == {
+        ('fluidsynth', 'music', 'MIT'), ('sonic-pi', 'noise', 'CC0-1.0')}
+    assert {clip.text for clip in corpus.clips} == {''}
+    assert corpus.duration_s > 0.8 * 72
+    assert all(np.abs(corpus.waveform(i)).max() > 0.4 for i in range(len(corpus)))
