@@ -20,7 +20,7 @@ from test_engine_decoding import as_nn_lstm, scripted_transducer
 import torch
 
 # What the built-in model gets wrong in some held-out clips.
-MISHEARD = ['garage', 'fifty degrees', 'a bottle', 'your head', 'table']
+MISHEARD = ['then no', 'off the map', 'table']
 # Words of its vocabulary that occur in no held-out clip.
 ABSENT = (
     'ahead all apple arm around ball bathroom battery boxes cancel charge charging clean cube '
@@ -234,10 +234,14 @@ def test_misheard_words_get_right_and_nothing_gets_worse(builtin, heldout):
     after = texts(builtin, heldout, [(phrase, 3.0) for phrase in MISHEARD])
     for old, new, (_, said) in zip(before, after, heldout, strict=True):
         assert new == old or jiwer.wer(said, new) < jiwer.wer(said, old), (said, old, new)
-    mended = [phrase for phrase in MISHEARD
-              if sum(phrase in t for t in after) > sum(phrase in t for t in before)]
-    assert len(mended) >= 4, mended
-    assert percent(heldout, after) <= percent(heldout, before) - 1.0
+    mended = [phrase for phrase in MISHEARD if said_in(phrase, after) > said_in(phrase, before)]
+    assert mended == MISHEARD
+    assert percent(heldout, after) <= percent(heldout, before) - 0.7
+
+
+def said_in(phrase: str, found: list[str]) -> int:
+    """Return in how many texts a phrase is, in whole words."""
+    return sum(f' {phrase} ' in f' {text} ' for text in found)
 
 
 def test_the_default_weight_is_enough_for_a_word_that_is_nearly_right(builtin, heldout):
