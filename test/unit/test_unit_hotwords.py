@@ -37,7 +37,7 @@ def test_no_hotwords_is_a_list_of_one_empty_text() -> None:
 
 def test_a_list_that_is_refused_leaves_the_old_one(easy_clip: Clip) -> None:
     engine = load_model('builtin', device='cpu')
-    steered = SteeredEngine(engine, ['door:30'])
+    steered = SteeredEngine(engine, ['tree:30'])
     before = steered.transcribe_batch([easy_clip.waveform])[0].text
     assert before != engine.transcribe(easy_clip.waveform).text
     with pytest.raises(ValueError, match="'Zoë'"):
