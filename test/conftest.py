@@ -4,6 +4,6 @@ import signal
 
 
 def pytest_configure() -> None:
-    """Let the processes that tests start hear Ctrl-C; a job in a shell's background does not."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let Ctrl-C, also in a shell's background, and a kill end what tests have started, too."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
