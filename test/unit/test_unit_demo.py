@@ -115,7 +115,7 @@ def test_ctrl_c_ends_everything_at_any_moment(
         start_demo, recording: Path, moment: str) -> None:
     process = start_demo(recording, recording, recording)
     while moment not in (line := process.stdout.readline()):
-        assert line, f'it ended before it said {moment!r}'
+        assert line, f'it ended before it said {moment!r}: {end(process)}'
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process
     ended = end(process)
     assert (ended.status, ended.is_group_alive) == (130, False), ended
