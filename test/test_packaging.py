@@ -16,7 +16,7 @@ CODE = [*sorted((ROOT / 'parakeet_ros').rglob('*.py')), *sorted((ROOT / 'launch'
 INTERFACES = ROOT / 'interfaces' / 'audio_common_msgs'
 # import name -> rosdep key, where the two differ
 ROSDEP_KEYS = {'numpy': 'python3-numpy', 'soundfile': 'python3-soundfile', 'yaml': 'python3-yaml',
-               'hibari': 'hibari-tts'}  # the last of them pip's name
+               'hibari': 'hibari-tts', 'py_nanotts': 'py-nanotts'}  # the last two pip's names
 # what the code uses only where it is installed, or where it runs in a launch file
 OPTIONAL = {'hri_msgs', 'diagnostic_updater', 'ray'}
 # what comes with rosbags, which uses it too
