@@ -18,7 +18,7 @@ The encoder for inference: what ``encoder.py`` computes, rearranged for speed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import math
 
 import torch
@@ -76,7 +76,7 @@ class FastAttention(nn.Module):
             torch.cat([layer.weight for layer in layers]), bias, dtype)
         self.linear_out = prepare(module.linear_out.weight, module.linear_out.bias, dtype)
         self.scale = 1.0 / math.sqrt(module.pos_bias_u.shape[1])
-        self.linear_pos = prepare(self.scale * module.linear_pos.weight, None, dtype)
+        self.linear_pos = prepare(self.scale * module.linear_pos.weight, None, dtype, seldom=True)
         # Added to the queries that already hold the bias of the content scores.
         self.register_buffer('query_shift', (
             module.pos_bias_v - module.pos_bias_u)[:, None].to(other_dtype(dtype)))
@@ -214,9 +214,11 @@ class FastEncoder(nn.Module):
         Convert an encoder in float32, which is taken apart: it has no layers afterwards.
 
         :param dtype: float32, float16, bfloat16, or int8 for the weights of the linear layers.
-        :param release: called after each layer, when its weights are not looked at any more.
+        :param release: called after each layer, when its weights are not looked at any more,
+            here and where keys are made.
         """
         super().__init__()
+        self.release = release
         self.config = encoder.config
         self.dtype = dtype
         self.stream_dtype = stream_dtype_of(encoder.config, dtype)
@@ -250,20 +252,26 @@ class FastEncoder(nn.Module):
     def _distance_keys(self, n_frames: int, device: torch.device) -> list[Tensor]:
         """Return for each layer the keys of the distances, ``[H, 2 * n_frames - 1, d]``."""
         if n_frames > KEPT_FRAMES:
-            return self._make_keys(n_frames, device)
+            return list(self._make_keys(n_frames, device))
         n_kept = (self._kept_keys[0].shape[1] + 1) // 2 if self._kept_keys else 0
         if n_kept < n_frames:
             # A graph captured on a GPU goes on reading what it saw, so there it never changes.
             n_kept = KEPT_FRAMES if device.type != 'cpu' else -(-n_frames // _STEP) * _STEP
-            self._kept_keys = self._make_keys(n_kept, device)
+            self._kept_keys = []  # room for the next
+            longer = []
+            for keys in self._make_keys(n_kept, device):
+                longer.append(keys)
+                self.release()
+            self._kept_keys = longer
         first = n_kept - n_frames
         return [keys[:, first:first + 2 * n_frames - 1] for keys in self._kept_keys]
 
-    def _make_keys(self, n_frames: int, device: torch.device) -> list[Tensor]:
+    def _make_keys(self, n_frames: int, device: torch.device) -> Iterator[Tensor]:
         """Compute what ``_distance_keys`` returns."""
         positions = relative_positions(n_frames, self.config.d_model, device)
-        return [module.distance_keys(positions)
-                for module in self.modules() if isinstance(module, FastAttention)]
+        for module in self.modules():
+            if isinstance(module, FastAttention):
+                yield module.distance_keys(positions)
 
 
 def other_dtype(dtype: torch.dtype) -> torch.dtype:

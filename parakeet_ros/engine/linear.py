@@ -51,6 +51,7 @@ class PreparedLinear(nn.Module):
         number_format: torch.dtype,
         activation: str = 'none',
         after_silu: bool = False,
+        seldom: bool = False,
     ) -> None:
         """
         Convert the weights.
@@ -60,9 +61,12 @@ class PreparedLinear(nn.Module):
         :param number_format: float32, float16, bfloat16 or int8.
         :param activation: none, relu or silu.
         :param after_silu: the inputs went through SiLU.
+        :param seldom: it is not called for every utterance, so that the memory of packed weights,
+            unlike that of plain ones in a file, would be wasted.
         """
         super().__init__()
         self.number_format = number_format
+        self.seldom = seldom
         self.activation = activation
         self.zero = ZERO_OF_SILU if after_silu else 0
         is_int8 = number_format == torch.int8
@@ -96,20 +100,25 @@ class PreparedLinear(nn.Module):
         :param packer: one for all layers of a model.
         :raises ValueError: they were laid out already, for another one.
         """
-        n_weights = self.weight.numel()
         if self._packed is not None or self.weight.device.type != 'cpu':
             return
         if self.content is not None and self.layout is not None:
             self._take((packer or Packer()).restore(
                 self.content, self.layout, self._laid_out, self._shape, self.number_format))
-        elif packs(self.number_format) and (
-                n_weights >= LARGE or self.number_format != torch.float32):
+        elif packs(self.number_format) and self._gains:
             self._take(self._laid_out(self.weight))
 
     @property
     def wants_packing(self) -> bool:
         """Tell whether the weights are hardly of use before they are packed."""
         return self.number_format == torch.int8
+
+    @property
+    def _gains(self) -> bool:
+        """Tell whether it is worth while to pack the weights."""
+        if self.number_format == torch.float32 and self.weight.numel() < LARGE:
+            return False
+        return self.wants_packing or not self.seldom
 
     def expect(self, content: Tensor, layout: Tensor) -> None:
         """Make room for packed weights, which take the place of the plain ones."""
@@ -170,10 +179,11 @@ def format_for(weight: Tensor, number_format: torch.dtype) -> torch.dtype:
 
 def prepare(
     weight: Tensor, bias: Tensor | None, number_format: torch.dtype, activation: str = 'none',
-    after_silu: bool = False,
+    after_silu: bool = False, seldom: bool = False,
 ) -> PreparedLinear:
     """Make a ``PreparedLinear``, in the number format that ``format_for`` gives."""
-    return PreparedLinear(weight, bias, format_for(weight, number_format), activation, after_silu)
+    return PreparedLinear(
+        weight, bias, format_for(weight, number_format), activation, after_silu, seldom)
 
 
 def pack(module: nn.Module, release: Callable[[], None] = lambda: None,

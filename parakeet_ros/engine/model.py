@@ -133,6 +133,8 @@ class Model(nn.Module):
         """
         model = self.eval().requires_grad_(False).to(device)
         model._release = release
+        if isinstance(model.encoder, FastEncoder):
+            model.encoder.release = release
         pack(model, release, all_layers=False)
         release_freed()
         return model

@@ -121,11 +121,14 @@ def test_distances_are_kept_for_any_order_of_lengths(monkeypatch):
     monkeypatch.setattr(fast_encoder, 'KEPT_FRAMES', 16)
     monkeypatch.setattr(fast_encoder, '_STEP', 4)
     reference, fast = pair(BASE, torch.float32)
+    released = []
+    fast.release = lambda: released.append(1)
     for n_frames in (40, 8, 100, 130, 41, 160, 16, 100):  # 16 encoder frames are 128
         features, lengths = inputs(BASE, (n_frames,))
         torch.testing.assert_close(
             fast(features, lengths)[0], reference(features, lengths)[0], rtol=1e-4, atol=1e-4)
     assert fast._kept_keys[0].shape[1] == 2 * 16 - 1
+    assert len(released) == 2 * BASE.n_layers  # as they grew to 8 and to 16; others are not kept
 
 
 @torch.inference_mode()

@@ -60,6 +60,15 @@ def test_packing_empties_the_weight_and_changes_little(number_format):
     assert difference(layer(x), before) < (1e-6 if number_format == 'int8' else 1e-2)
 
 
+@pytest.mark.parametrize('number_format', FORMATS)
+def test_a_layer_that_is_seldom_called_is_packed_only_in_int8(number_format):
+    torch.manual_seed(6)
+    layer = PreparedLinear(torch.randn(600, 512), None, getattr(torch, number_format), seldom=True)
+    layer.pack()
+    is_packed = layer.weight.numel() == 0
+    assert is_packed == (number_format == 'int8' and packs(torch.int8))
+
+
 @torch.inference_mode()
 def test_int8_is_finer_where_it_knows_that_silu_came_before():
     torch.manual_seed(3)
