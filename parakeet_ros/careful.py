@@ -6,6 +6,7 @@ waveform. What remains is reported.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 import logging
 import sys
 from typing import Any, Protocol
@@ -82,4 +83,5 @@ def _release_cached_memory() -> None:
     """Give back what torch holds for later, in blocks that may be too small for what comes."""
     torch = sys.modules.get('torch')
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+        with suppress(RuntimeError):  # while another thread captures a graph
+            torch.cuda.empty_cache()
