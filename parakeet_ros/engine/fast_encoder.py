@@ -92,10 +92,13 @@ class FastAttention(nn.Module):
         heads = self.linear_qkv(x).to(self.query_shift.dtype)
         heads = heads.view(n, n_frames, 3, self.n_heads, -1)
         query, key, value = heads.permute(2, 0, 3, 1, 4).unbind()  # [B, H, T, d]
-        by_distance = (query + self.query_shift) @ distance_keys.to(query.dtype).transpose(1, 2)
+        shifted = (query + self.query_shift).transpose(0, 1).flatten(1, 2)  # [H, B T, d]
+        by_distance = shifted @ distance_keys.to(query.dtype).transpose(1, 2)
+        n_distances = 2 * n_frames - 1
         bias = by_distance.as_strided(  # row i is moved left by T - 1 - i: see attention.py
             (n, self.n_heads, n_frames, n_frames),
-            (*by_distance.stride()[:2], 2 * n_frames - 2, 1), n_frames - 1)
+            (n_frames * n_distances, n * n_frames * n_distances, n_distances - 1, 1),
+            n_frames - 1)
         if padding is not None:
             bias = bias.masked_fill(padding[:, None, None, :], MASKED_SCORE)
         attended = functional.scaled_dot_product_attention(
