@@ -34,7 +34,8 @@ class GraphPool:
     use the same scratch memory whatever their order.  They are captured on that stream, too, for
     cuBLAS keeps a workspace for each stream: that of the first eager call outlives all graphs,
     while one allocated in a capture dies with it (pytorch issue 193402).  No graph is given up
-    before the whole pool is.
+    before the whole pool is, not even one whose capture has failed: that would free the workspace
+    of the stream, which the others go on using.
     """
 
     def __init__(self, device: torch.device, limit: int | None = None) -> None:
@@ -44,6 +45,7 @@ class GraphPool:
         self.host_runs_ahead = is_cuda  # so that to look at a value is to wait
         self.n_free = (allowed_graphs() if limit is None else limit) if is_cuda else 0
         self._handle = torch.cuda.graph_pool_handle() if self.n_free else None
+        self._failed: torch.cuda.CUDAGraph | None = None
 
     def capture(self, function: Callable[[], Tensor], name: str) -> Capture | None:
         """
@@ -65,6 +67,7 @@ class GraphPool:
                 output = function()
         except RuntimeError as error:  # OutOfMemoryError is one
             self.n_free = 0
+            self._failed = graph
             reason = str(error.__context__ or error).partition('\n')[0]
             _logger.warning('no CUDA graph for %s, nor for what comes up later, so that it takes '
                             'longer: %s', name, reason)
@@ -107,7 +110,7 @@ class CUDAGraphed:
         self._name = name
         self._inputs: list[Tensor] | None = None
         self._capture: Capture | None = None
-        self._warm_threads: set[int] = set()
+        self._here = threading.local()  # not by their numbers, which are used again
 
     @property
     def is_captured(self) -> bool:
@@ -124,13 +127,13 @@ class CUDAGraphed:
         if self._inputs is None:
             self._inputs = [torch.empty_like(argument) for argument in arguments]
         self._check(arguments)
-        thread = threading.get_ident()
-        if self._capture is None and thread in self._warm_threads:
+        if self._capture is None and getattr(self._here, 'is_warm', False):
             self._capture = self._pool.capture(
                 partial(self._function, *self._inputs), self._name)
         if self._capture is None:
-            self._warm_threads.add(thread)
-            return self._function(*arguments)
+            result = self._function(*arguments)
+            self._here.is_warm = True  # not if it failed
+            return result
         for own, given in zip(self._inputs, arguments, strict=True):
             own.copy_(given)
         self._capture.graph.replay()

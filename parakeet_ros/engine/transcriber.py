@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from .alignment import align_tokens, group_words
+from .buckets import MAX_FRAMES
 from .decoding import DecodingOptions, DEFAULT_OPTIONS, Hypothesis
 from .device import OwnStream
 from .features import MIN_FRAMES
@@ -86,10 +87,21 @@ class Transcriber:
         return self.model.n_parameters
 
     def warm_up(self) -> None:
-        """Run one second of noise, so that the first utterance finds caches and kernels ready."""
+        """
+        Run noise, so that the first utterance finds caches and kernels ready.
+
+        One second; where there are CUDA graphs, before it the longest that they are made for.
+        They share scratch memory: what the longest needs has room for the others, while the
+        blocks that a shorter one left would be too small for a longer one.
+        """
         self._packs = True
-        noise = torch.randn(self.sample_rate, generator=torch.Generator().manual_seed(0))
-        self.transcribe(0.01 * noise, self.sample_rate)
+        lengths = [self.sample_rate]
+        if self.model.graphs.n_free:  # a graph is captured in the second call
+            longest = MAX_FRAMES * self.config.features.hop_samples
+            lengths = [longest, longest, self.sample_rate, self.sample_rate]
+        for n_samples in lengths:
+            noise = torch.randn(n_samples, generator=torch.Generator().manual_seed(0))
+            self.transcribe(0.01 * noise, self.sample_rate)
 
     def hotwords(self, phrases: Iterable[str | tuple[str, float]]) -> Hotwords:
         """

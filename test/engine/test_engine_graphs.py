@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 import copy
 import gc
+import threading
 import weakref
 
 from engine_oracle import INPUTS, ORACLE, read_audio
@@ -44,6 +45,32 @@ def test_a_thread_captures_only_what_it_has_run():
             assert other.submit(graphed, torch.tensor([3.0])).result().tolist() == [6.0]
             assert len(pool.names) == n_captured
     assert graphed(torch.tensor([4.0])).tolist() == [8.0] and len(pool.names) == 1
+
+
+def test_a_thread_captures_nothing_that_it_has_not_run_to_its_end():
+    def fail_once(x):
+        failures.append(x)
+        if len(failures) == 1:
+            raise RuntimeError('out of memory')
+        return doubled(x)
+
+    failures, pool = [], RerunPool()
+    graphed = CUDAGraphed(fail_once, pool, 'failing')
+    with pytest.raises(RuntimeError, match='out of memory'):
+        graphed(torch.tensor([1.0]))
+    assert graphed(torch.tensor([1.0])).tolist() == [2.0] and not pool.names
+    graphed(torch.tensor([1.0]))
+    assert pool.names == ['failing']
+
+
+def test_a_new_thread_is_not_taken_for_one_that_has_ended():
+    pool = RerunPool()
+    graphed = CUDAGraphed(doubled, pool, 'doubling')
+    for _ in range(5):  # threads that get each other's numbers
+        one = threading.Thread(target=graphed, args=(torch.tensor([1.0]),))
+        one.start()
+        one.join()
+    assert not pool.names
 
 
 def test_without_cuda_the_function_runs_as_it_is():
@@ -120,6 +147,17 @@ def test_the_whole_way_of_a_gpu_changes_no_text(builtin, heldout, monkeypatch, b
         assert one.confidence == pytest.approx(other.confidence, abs=1e-3)
     kinds = {name.split()[0] for name in pool.names}
     assert kinds == {'encoding', 'decoding'}
+
+
+def test_warming_up_captures_the_longest_graph_first(oracle_models, monkeypatch):
+    tiny = oracle_models['tiny'].transcriber
+    with_graphs = Transcriber(copy.copy(tiny.model), tiny.tokenizer, 'with graphs')
+    pool = RerunPool()
+    monkeypatch.setattr(with_graphs.model, '_graphs', pool)
+    monkeypatch.setattr(with_graphs.model, '_encoder_graphs', None)
+    with_graphs.warm_up()
+    encodings = [name for name in pool.names if name.startswith('encoding')]
+    assert encodings == ['encoding of 1 x 3072 frames', 'encoding of 1 x 128 frames']
 
 
 @pytest.mark.parametrize(('value', 'n_graphs'), [('0', 0), ('1', 64), ('', 64)])
