@@ -90,6 +90,6 @@ class HealthReport:
             **counters.values(),
         })
         torch = sys.modules.get('torch')
-        if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-            values['GPU memory MB'] = torch.cuda.memory_allocated() / 1e6
+        if torch is not None and str(engine.device).startswith('cuda'):
+            values['GPU memory MB'] = torch.cuda.memory_allocated(engine.device) / 1e6
         return values
