@@ -18,6 +18,7 @@ AUDIBLE = 0.01  # of the peak: where speech begins and ends
 MARGIN_S = 0.08  # kept around it, or added
 PEAK = 0.5
 TIMEOUT_S = 30
+RESIZED_SHARE = 0.6  # of the clips of an engine with few speakers
 
 # Never trained on, so that a model can be measured on voices that it has not heard. The first
 # three are for tests; the last is watched while training.
@@ -72,6 +73,15 @@ class Engine(Protocol):
 def training_voices(engine: Engine) -> list[str]:
     """Return the voices of an engine that may be trained on."""
     return [voice for voice in engine.voices if f'{engine.name}:{voice}' not in WITHHELD_VOICES]
+
+
+def speaker_size(rng: random.Random, smallest: float, largest: float) -> float:
+    """
+    Draw how much faster speech is to be played, which makes pitch and formants of another speaker.
+
+    Whoever plays it so has it spoken slower by as much. For some clips it is 1.
+    """
+    return rng.uniform(smallest, largest) if rng.random() < RESIZED_SHARE else 1.0
 
 
 def run_to_wav(command: list[str]) -> Speech:

@@ -2,10 +2,9 @@
 import random
 import shutil
 
-from parakeet_ros.training.voices.engine import run_to_wav, Speech, VoiceError
+from parakeet_ros.training.voices.engine import run_to_wav, speaker_size, Speech, VoiceError
 
-RESIZED_SHARE = 0.6  # of the clips
-SIZES = (0.9, 1.4)  # of pitch and formants, as played faster; speed stays
+SIZES = (0.9, 1.4)
 
 
 class Flite:
@@ -25,7 +24,7 @@ class Flite:
         if rng is None:
             return run_to_wav([*command, '-o'])
         # Played faster, a man of flite's, all of whose training voices are men, is a woman.
-        size = rng.uniform(*SIZES) if rng.random() < RESIZED_SHARE else 1.0
+        size = speaker_size(rng, *SIZES)
         stretch = size * rng.uniform(0.75, 1.2)
         speech = run_to_wav([*command, '--setf', f'duration_stretch={stretch:.2f}', '-o'])
         return Speech(speech.samples, round(speech.rate_hz * size))

@@ -2,12 +2,11 @@
 import random
 
 import numpy as np
-from parakeet_ros.training.voices.engine import Speech, VoiceError
+from parakeet_ros.training.voices.engine import speaker_size, Speech, VoiceError
 
 RATE_HZ = 16_000
 VOLUME = 0.5  # at 1 it clips
-RESIZED_SHARE = 0.6  # of the clips
-SIZES = (0.72, 1.2)  # of pitch and formants, as played faster; speed stays
+SIZES = (0.72, 1.2)
 
 
 class Pico:
@@ -28,8 +27,7 @@ class Pico:
         """Speak a text; a random generator varies speed and pitch, and the speaker's size."""
         size = speed = pitch = 1.0
         if rng is not None:
-            # Played slower, a woman is a man.
-            size = rng.uniform(*SIZES) if rng.random() < RESIZED_SHARE else 1.0
+            size = speaker_size(rng, *SIZES)  # played slower, a woman is a man
             speed, pitch = rng.uniform(0.75, 1.25), rng.uniform(0.85, 1.15)
         try:
             audio = self._synthesiser.speak(text, voice, speed=speed / size, pitch=pitch,
