@@ -29,13 +29,13 @@ from .attention import MASKED_SCORE, relative_positions, RelativeAttention
 from .encoder import (
     ConformerLayer,
     ConvModule,
-    ConvSubsampling,
     FastConformerEncoder,
     FeedForward,
     padding_of,
     stream_dtype_of,
 )
-from .linear import format_for, prepare, PreparedLinear
+from .fast_subsampling import FastSubsampling
+from .linear import format_for, prepare
 
 # 41 s, more than a piece of a long recording; for the 0.6B model in float32 they take 100 MB.
 KEPT_FRAMES = 512
@@ -167,40 +167,6 @@ class FastLayer(nn.Module):
         x = x + self.conv(self.norm_conv(x), padding)
         x = x + self.feed_forward2(self.norm_feed_forward2(x))
         return self.norm_out(x)  # type: ignore[no-any-return]
-
-
-class FastSubsampling(nn.Module):
-    """``ConvSubsampling`` on rows ``[B, T, bands, C]``, its full convolutions as products."""
-
-    def __init__(self, module: ConvSubsampling, dtype: torch.dtype) -> None:
-        """Convert the layers."""
-        super().__init__()
-        first, *others = (layer for layer in module.conv if isinstance(layer, nn.Conv2d))
-        self.first = PreparedLinear(first.weight.flatten(1), first.bias, dtype, 'relu')
-        self.depthwise = nn.ModuleList(layer.to(dtype) for layer in others[::2])
-        self.pointwise = nn.ModuleList(
-            PreparedLinear(layer.weight[:, :, 0, 0], layer.bias, dtype, 'relu')
-            for layer in others[1::2])
-        weight = module.out.weight
-        by_channel = weight.view(len(weight), first.out_channels, -1)  # [D, C, bands]
-        self.out = PreparedLinear(by_channel.transpose(1, 2).flatten(1), module.out.bias, dtype)
-
-    def forward(self, features: Tensor, lengths: Tensor, padded: bool) -> tuple[Tensor, Tensor]:
-        """Map ``[B, n_mels, T]`` to ``[B, T', D]``, and the lengths as ``ConvSubsampling``."""
-        def zero_padding(x: Tensor) -> Tensor:
-            if not padded:
-                return x
-            return x.masked_fill(padding_of(lengths, x.shape[1])[:, :, None, None], 0.0)
-
-        x = zero_padding(features.transpose(1, 2)[..., None])[..., 0]
-        windows = functional.pad(x, (1, 1, 1, 1)).unfold(1, 3, 2).unfold(2, 3, 2)
-        x = self.first(windows.flatten(3))  # [B, T / 2, bands, C]
-        lengths = (lengths - 1) // 2 + 1
-        for depthwise, pointwise in zip(self.depthwise, self.pointwise, strict=True):
-            x = depthwise(zero_padding(x).permute(0, 3, 1, 2))  # channels-last in memory
-            x = pointwise(x.permute(0, 2, 3, 1))
-            lengths = (lengths - 1) // 2 + 1
-        return self.out(x.flatten(2)), lengths
 
 
 class FastEncoder(nn.Module):
