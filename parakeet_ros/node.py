@@ -270,8 +270,8 @@ def main(args: list[str] | None = None) -> int:
     try:
         ending.at_once()
         node = AsrNode()
+        ending.when_asked()  # what a handler raises in the import of torch ends in its C++: SIGABRT
         node.autostart()
-        ending.when_asked()
         spin(node, ending)
     except (SystemExit, ExternalShutdownException):
         pass
