@@ -270,7 +270,7 @@ def main(args: list[str] | None = None) -> int:
     try:
         ending.at_once()
         node = AsrNode()
-        ending.when_asked()  # what a handler raises in the import of torch ends in its C++: SIGABRT
+        ending.when_asked()  # what a handler raises in the import of torch would abort its C++
         node.autostart()
         spin(node, ending)
     except (SystemExit, ExternalShutdownException):
