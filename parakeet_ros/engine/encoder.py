@@ -8,6 +8,7 @@ into valid ones and masked in attention, so that no utterance hears its neighbou
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import nn, Tensor
@@ -16,8 +17,10 @@ from torch.nn import functional
 from .attention import relative_positions, RelativeAttention
 from .config import EncoderConfig
 
+_Length = TypeVar('_Length', int, Tensor)
 
-def _halved(length: int | Tensor) -> int | Tensor:
+
+def halved(length: _Length) -> _Length:
     """Return the output length of one stride-2 convolution of kernel 3 and padding 1."""
     return (length - 1) // 2 + 1
 
@@ -25,7 +28,7 @@ def _halved(length: int | Tensor) -> int | Tensor:
 def n_encoder_frames(n_frames: int, config: EncoderConfig) -> int:
     """Return how many encoder frames that many feature frames make."""
     for _ in range(config.subsampling_factor.bit_length() - 1):
-        n_frames = (n_frames - 1) // 2 + 1
+        n_frames = halved(n_frames)
     return n_frames
 
 
@@ -37,16 +40,16 @@ class ConvSubsampling(nn.Module):
         super().__init__()
         channels = config.subsampling_channels
         layers: list[nn.Module] = [nn.Conv2d(1, channels, 3, stride=2, padding=1), nn.ReLU()]
-        n_bands = _halved(config.n_mels)
+        n_bands = halved(config.n_mels)
         for _ in range(config.subsampling_factor.bit_length() - 2):
             layers += [
                 nn.Conv2d(channels, channels, 3, stride=2, padding=1, groups=channels),
                 nn.Conv2d(channels, channels, 1),
                 nn.ReLU(),
             ]
-            n_bands = _halved(n_bands)
+            n_bands = halved(n_bands)
         self.conv = nn.Sequential(*layers)
-        self.out = nn.Linear(channels * int(n_bands), config.d_model)
+        self.out = nn.Linear(channels * n_bands, config.d_model)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """
@@ -61,7 +64,7 @@ class ConvSubsampling(nn.Module):
             # Only a strided layer looks at neighbours, so only its input needs the mask.
             if isinstance(layer, nn.Conv2d) and layer.stride[0] == 2:
                 x = x.masked_fill(padding_of(lengths, x.shape[2])[:, None, :, None], 0.0)
-                lengths = (lengths - 1) // 2 + 1
+                lengths = halved(lengths)
             x = layer(x)
         return self.out(x.transpose(1, 2).flatten(2)), lengths  # [B, T', D]
 

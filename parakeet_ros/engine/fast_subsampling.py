@@ -14,7 +14,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
-from .encoder import ConvSubsampling, padding_of
+from .encoder import ConvSubsampling, halved, padding_of
 from .linear import PreparedLinear
 
 BLOCK = 32  # frames that come of a block; 4 MB go into them with 64 bands, 256 channels, float32
@@ -41,31 +41,26 @@ class FastSubsampling(nn.Module):
         def zero_padding(x: Tensor, start: int = 0) -> Tensor:
             if not padded:
                 return x
-            padding = padding_of(lengths - start, x.shape[1])
+            padding = padding_of(lengths - start if start else lengths, x.shape[1])
             return x.masked_fill(padding[:, :, None, None], 0.0)
 
-        def halved(x: Tensor, stage: int) -> Tensor:
+        def halve(x: Tensor, stage: int) -> Tensor:
             x = self.depthwise[stage](x.permute(0, 3, 1, 2))  # channels-last in memory
             return self.pointwise[stage](x.permute(0, 2, 3, 1))  # type: ignore[no-any-return]
 
         x = zero_padding(features.transpose(1, 2)[..., None])[..., 0]
         windows = functional.pad(x, (1, 1, 1, 1)).unfold(1, 3, 2).unfold(2, 3, 2)
-        lengths = _halved(lengths)
+        lengths = halved(lengths)
         n_frames = windows.shape[1]
         size = 2 * BLOCK if features.device.type == 'cpu' else n_frames
         blocks: list[Tensor] = []
         for rows in _blocks(n_frames, size):
             x = zero_padding(self.first(windows[:, rows].flatten(3)), rows.start)
-            blocks.append(halved(x, 0)[:, 1 if blocks else 0:])
+            blocks.append(halve(x, 0)[:, 1 if blocks else 0:])
         x = torch.cat(blocks, 1) if len(blocks) > 1 else blocks[0]
-        lengths = _halved(lengths)
-        x = halved(zero_padding(x), 1)
-        return self.out(x.flatten(2)), _halved(lengths)
-
-
-def _halved(lengths: Tensor) -> Tensor:
-    """Return what a stride of 2 leaves of some frames."""
-    return (lengths - 1) // 2 + 1
+        lengths = halved(lengths)
+        x = halve(zero_padding(x), 1)
+        return self.out(x.flatten(2)), halved(lengths)
 
 
 def _blocks(n_frames: int, size: int) -> Iterator[slice]:
