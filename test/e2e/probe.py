@@ -19,6 +19,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, String
 
 TIMEOUT_S = 40.0  # of anything that should happen soon, on a loaded machine
+ASK_AGAIN_S = 2.0  # of a request that may be repeated
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -114,10 +115,31 @@ class Probe:
         """Call a service and return its response."""
         client = self.node.create_client(kind, name)
         self.until(client.service_is_ready, f'service {name}')
+        self._until_answered()
         future = client.call_async(request)
         self.until(future.done, f'response of {name}')
         self.node.destroy_client(client)
         return future.result()
+
+    def _until_answered(self) -> None:
+        """
+        Wait until the node knows of every client made until now.
+
+        rmw_fastrtps drops a response when its client is not discovered within 100 ms. Clients
+        are discovered in the order of their making: whoever answers the last one knows them all.
+        """
+        client = self.node.create_client(GetState, '/asr/get_state')
+        self.until(client.service_is_ready, 'service get_state')
+        asked: list[Any] = []
+
+        def is_answered() -> bool:
+            if time.monotonic() >= ASK_AGAIN_S * len(asked) + start:
+                asked.append(client.call_async(GetState.Request()))
+            return any(future.done() for future in asked)
+
+        start = time.monotonic()
+        self.until(is_answered, 'response of get_state')
+        self.node.destroy_client(client)
 
     def transition(self, name: str) -> bool:
         """Ask for a lifecycle transition, and return whether it succeeded."""
