@@ -20,6 +20,7 @@ from parakeet_ros.training.voices import (
     VoiceError,
     WITHHELD_VOICES,
 )
+from parakeet_ros.training.voices.engine import run_to_wav
 import pytest
 
 
@@ -89,11 +90,22 @@ def test_sets_for_measuring_have_every_text_by_the_voice_asked_for(tmp_path: Pat
         (f'number {number}', 'flite:slt', 'test') for number in range(3)]
 
 
+def test_a_program_has_its_text_from_standard_input_and_its_failure_is_named() -> None:
+    program = ('import sys, numpy, soundfile; letters = sys.stdin.read().split()[1]; '
+               'soundfile.write(sys.argv[1], numpy.ones(len(letters)), 8000)')
+    speech = run_to_wav([sys.executable, '-c', program], 'turn right')
+    assert speech.rate_hz == 8000 and len(speech.samples) == len('right')
+    with pytest.raises(VoiceError, match='python.* failed'):
+        run_to_wav([sys.executable, '-c', program], 'turn')
+
+
 def test_an_engine_that_is_not_there_says_what_to_install(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('PATH', '')
     with pytest.raises(VoiceError, match='apt install flite'):
         open_engines(['flite'])
+    with pytest.raises(VoiceError, match='RHVoice-test is missing; training/VOICES.md'):
+        open_engines(['rhvoice'])
     with pytest.raises(VoiceError, match="no voice engine 'polly'; there are espeak, flite"):
         open_engines(['polly'])
 

@@ -17,12 +17,14 @@ from parakeet_ros.training.voices.flite import Flite
 from parakeet_ros.training.voices.hibari import Hibari
 from parakeet_ros.training.voices.kokoro import Kokoro
 from parakeet_ros.training.voices.pico import Pico
+from parakeet_ros.training.voices.rhvoice import RHVoice
 
 __all__ = ['ENGINES', 'Engine', 'open_engines', 'Speech', 'training_voices', 'VoiceError',
            'WITHHELD_VOICES']
 
 ENGINES: dict[str, Callable[[], Engine]] = {
-    'espeak': Espeak, 'flite': Flite, 'hibari': Hibari, 'kokoro': Kokoro, 'pico': Pico}
+    'espeak': Espeak, 'flite': Flite, 'hibari': Hibari, 'kokoro': Kokoro, 'pico': Pico,
+    'rhvoice': RHVoice}
 
 
 def open_engines(names: list[str] | None = None) -> list[Engine]:

@@ -84,11 +84,15 @@ def speaker_size(rng: random.Random, smallest: float, largest: float) -> float:
     return rng.uniform(smallest, largest) if rng.random() < RESIZED_SHARE else 1.0
 
 
-def run_to_wav(command: list[str]) -> Speech:
-    """Run a synthesiser whose last argument, to be appended, is the WAV file that it writes."""
+def run_to_wav(command: list[str], text: str = '') -> Speech:
+    """
+    Run a synthesiser whose last argument, to be appended, is the WAV file that it writes.
+
+    The text is for one that reads it from its standard input.
+    """
     with tempfile.NamedTemporaryFile(suffix='.wav') as wav:
         try:
-            subprocess.run([*command, wav.name], stdin=subprocess.DEVNULL, check=True,
+            subprocess.run([*command, wav.name], input=text.encode(), check=True,
                            capture_output=True, timeout=TIMEOUT_S)
             samples, rate_hz = soundfile.read(Path(wav.name), dtype='float32')
         except (OSError, subprocess.SubprocessError, soundfile.SoundFileError) as error:
