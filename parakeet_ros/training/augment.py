@@ -2,9 +2,9 @@
 What happens to clean recordings before a model is trained on them.
 
 Each clip is spoken faster or slower, put somewhere in a stretch of silence (all of a batch in
-stretches of one length), heard in a room, over noise, through a poor line, and recorded too
-quietly or too loudly. Noise and rooms come from banks that are made once, so that a clip costs
-little.
+stretches of one length), made shriller or duller, heard in a room, over noise, through a poor
+line, and recorded too quietly or too loudly. Rooms and most noise come from banks that are made
+once, so that a clip costs little.
 """
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from parakeet_ros.training.corpus import SAMPLE_RATE_HZ, Waveform
 from parakeet_ros.training.music import music
-from parakeet_ros.training.noise import Generator, murmur, NOISES, unit
+from parakeet_ros.training.noise import air, Generator, murmur, NOISES, unit
 from parakeet_ros.training.rooms import reverberated, room
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from torch import Tensor
 NOISE_PIECE_S = 12.0
 NOISE_PIECES = 10
 ROOMS = 64
+OCTAVES = 7  # whose gain is drawn: 8,000 to 125 Hz
 BAND_EDGE_HZ = 100.0  # over so many a band limit falls off
 
 
@@ -37,9 +39,13 @@ class AugmentOptions:
     silence_s: tuple[float, float] = (0.1, 0.6)
     long_silence_share: float = 0.25  # of the batches
     long_silence_s: float = 2.5
+    # A voice or microphone that is weak in some octaves loses those first in noise.
+    equalised_share: float = 0.5
+    octave_db: float = 5.0  # standard deviation of the gain of an octave
     room_share: float = 0.3
     noise_share: float = 0.4  # with noise that can be heard; the others have a noise floor
     snr_db: tuple[float, float] = (3.0, 30.0)
+    air_share: float = 0.3  # of the noise is moving air, made anew: it hides the most
     floor_db: tuple[float, float] = (30.0, 75.0)  # the same measure
     silent_floor_share: float = 0.05  # digital silence between the words
     band_share: float = 0.12
@@ -85,6 +91,8 @@ class Augmenter:
         options = self.options
         loudness = _rms(waveform)  # of the speech alone, before silence is put around it
         waveform = self._placed(waveform, n_samples, rng)
+        if rng.random() < options.equalised_share:
+            waveform = equalised(waveform, rng.normal(0, options.octave_db, OCTAVES))
         if rng.random() < options.room_share:
             waveform = reverberated(waveform, self._rooms[rng.integers(len(self._rooms))])
         waveform = self._noisy(waveform, loudness, rng)
@@ -116,7 +124,8 @@ class Augmenter:
         snr_db = rng.uniform(*(options.snr_db if loud else options.floor_db))
         # A clip without speech has no level of its own: the noise is all there is.
         level = np.float32((loudness or 1.0) * 10 ** (-snr_db / 20))
-        noisy: Waveform = waveform + level * self.background(len(waveform), rng)
+        make = air if rng.random() < options.air_share else self.background
+        noisy: Waveform = waveform + level * make(len(waveform), rng)
         return noisy
 
     def _recorded(self, waveform: Waveform, rng: Generator) -> Waveform:
@@ -145,6 +154,22 @@ def band_limited(waveform: Waveform, low_hz: float, high_hz: float) -> Waveform:
     gain = np.clip(1 + inside_hz / BAND_EDGE_HZ, 0.003, 1)
     limited = np.fft.irfft(np.fft.rfft(waveform, size) * gain, size)
     return limited[:len(waveform)].astype(np.float32)
+
+
+def equalised(waveform: Waveform, gains_db: NDArray[np.float64]) -> Waveform:
+    """
+    Amplify octaves by gains that change steadily from one to the next, and keep the RMS.
+
+    :param gains_db: of the frequencies 8,000, 4,000, 2,000 Hz ...; the last one's holds below it
+    """
+    size = 1 << (len(waveform) - 1).bit_length()
+    octave = np.log2(8000 / np.fft.rfftfreq(size, 1 / SAMPLE_RATE_HZ)[1:])
+    gain = 10 ** (np.interp(octave, np.arange(len(gains_db)), gains_db) / 20)
+    spectrum = np.fft.rfft(waveform, size)
+    spectrum[1:] *= gain
+    equal: Waveform = np.fft.irfft(spectrum, size)[:len(waveform)].astype(np.float32)
+    equal *= np.float32(_rms(waveform) / (_rms(equal) or 1.0))
+    return equal
 
 
 def spec_augment(features: Tensor, lengths: Tensor, generator: torch.Generator, *,

@@ -5,6 +5,7 @@ from parakeet_ros.training.augment import (
     Augmenter,
     AugmentOptions,
     band_limited,
+    equalised,
     faster,
     spec_augment,
 )
@@ -16,8 +17,9 @@ import torch
 
 RATE_HZ = 16_000
 NOTHING = AugmentOptions(
-    speed_share=0, early_s=0, silence_s=(0, 0), long_silence_share=0, room_share=0,
-    noise_share=0, silent_floor_share=1, band_share=0, peak=(0.5, 0.5), clipped_share=0)
+    speed_share=0, early_s=0, silence_s=(0, 0), long_silence_share=0,
+    equalised_share=0, room_share=0, noise_share=0, silent_floor_share=1, band_share=0,
+    peak=(0.5, 0.5), clipped_share=0)
 
 
 def tone(duration_s: float = 1.0, pitch_hz: float = 440.0) -> np.ndarray:
@@ -101,8 +103,10 @@ def test_silence_becomes_a_clip_of_noise(augmenter: Augmenter) -> None:
     assert np.square(noise).mean() > 1e-5
 
 
-def test_noise_has_the_wanted_ratio_to_the_speech(augmenter: Augmenter) -> None:
-    options = only(noise_share=1, silent_floor_share=0, snr_db=(10, 10), peak=(0.4, 0.4))
+@pytest.mark.parametrize('air_share', [0, 1])
+def test_noise_has_the_wanted_ratio_to_the_speech(augmenter: Augmenter, air_share: float) -> None:
+    options = only(noise_share=1, silent_floor_share=0, snr_db=(10, 10), peak=(0.4, 0.4),
+                   air_share=air_share)
     changed, = with_options(augmenter, options)([tone(4)], np.random.default_rng(5))
     fit = np.dot(changed, tone(4)) / np.dot(tone(4), tone(4))
     noise = changed - fit * tone(4)
@@ -152,6 +156,24 @@ def test_a_band_limit_removes_what_lies_outside() -> None:
     assert power_at(limited, 950, 1050) > 0.8 * power_at(sound, 950, 1050)
     assert power_at(limited, 50, 150) < 0.02 * power_at(sound, 50, 150)
     assert power_at(limited, 5900, 6100) < 1e-3 * power_at(sound, 5900, 6100)
+
+
+def test_octaves_get_their_gains_and_the_loudness_stays() -> None:
+    sound = np.concatenate([tone(1, 4000), tone(1, 1000)])
+    shrill = equalised(sound, np.array([9.0, 6.0, 3.0, 0.0, 0.0]))
+    assert np.square(shrill).sum() == pytest.approx(np.square(sound).sum(), rel=1e-3)
+    ratio = power_at(shrill, 3900, 4100) / power_at(shrill, 950, 1050)
+    assert 10 * np.log10(ratio) == pytest.approx(6, abs=0.2)
+    assert power_at(equalised(np.zeros(100, np.float32), np.ones(3)), 0, 8000) == 0
+
+
+def test_half_of_the_clips_get_other_octaves(augmenter: Augmenter) -> None:
+    sound = tone(1, 4000) + tone(1, 500)
+    equalising = with_options(augmenter, only(equalised_share=0.5))
+    clips = [equalising([sound], np.random.default_rng(seed))[0] for seed in range(60)]
+    ratios = [power_at(clip, 3900, 4100) / power_at(clip, 450, 550) for clip in clips]
+    changed = [ratio for ratio in ratios if not 0.999 < ratio < 1.001]
+    assert 15 < len(changed) < 45 and min(changed) < 0.3 < 3 < max(changed)
 
 
 def test_faster_is_shorter_and_higher() -> None:
