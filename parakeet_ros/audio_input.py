@@ -5,7 +5,7 @@ A topic has one of several types, so the node subscribes to the one that is publ
 again while it runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 import time
 from typing import Any
 
@@ -23,6 +23,7 @@ from parakeet_ros.audio_topics import (
 )
 from parakeet_ros.audio_types import INFO_TYPE, TYPES
 from parakeet_ros.diagnostics import AUDIO_INPUT, ERROR, Problems, WARN
+from parakeet_ros.message_info import Senders, with_info
 from parakeet_ros.quiet_events import NO_INPUT_EVENTS
 from parakeet_ros.talker import Talker, Verdict
 from rclpy.clock import Clock, ClockType
@@ -56,6 +57,7 @@ class AudioInput:
         self._on_break = on_break
         self._problems = problems
         self._reader = AudioReader(fallback)
+        self._senders = Senders()
         self._talker = Talker()
         self._is_crowded = False
         self._subscription: Any = None
@@ -69,7 +71,7 @@ class AudioInput:
         self._info_topic = info_topic(node, prefix)
         self._info_subscriptions = [
             node.create_subscription(
-                INFO_TYPE, self._info_topic, self._on_info,
+                INFO_TYPE, self._info_topic, with_info(self._on_info),
                 QoSProfile(depth=1, durability=durability), event_callbacks=NO_INPUT_EVENTS)
             # a latched message needs the one, a publisher that does not latch the other
             for durability in (DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE)
@@ -104,8 +106,9 @@ class AudioInput:
         type_name = choose_type(types, self.type_name)
         readable = [p for p in publishers if p.topic_type == type_name]
         self.publishers = len(readable)
-        qos = QoSProfile(depth=QUEUE_DEPTH, reliability=choose_reliability(readable))
-        if self._qos is None or (type_name, qos.reliability) != (
+        reliability = choose_reliability(readable, self._qos.reliability if self._qos else None)
+        qos = QoSProfile(depth=QUEUE_DEPTH, reliability=reliability)
+        if self._qos is None or (type_name, reliability) != (
                 self.type_name, self._qos.reliability):
             self._subscribe(type_name, qos)
         self._report('audio type', type_complaint(self.topic, types, type_name),
@@ -130,17 +133,17 @@ class AudioInput:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
         self._subscription = self._node.create_subscription(
-            TYPES[type_name], self.topic, self._on_message, qos,
+            TYPES[type_name], self.topic, with_info(self._on_message), qos,
             event_callbacks=NO_INPUT_EVENTS)
         self.type_name, self._qos = type_name, qos
         self._node.get_logger().info(
             f'Listening to {self.topic} as {type_name}, {qos.reliability.name.lower()}.')
 
-    def _judge(self, publisher: bytes | None) -> bool:
+    def _judge(self, sender: Hashable) -> bool:
         """Return whether a message is heard, or is one of several publishers', and say so."""
-        if publisher is not None:
-            verdict = self._talker.judge(publisher)
-        else:  # Humble does not tell whose it is, so all that are listed count
+        if sender is not None:
+            verdict = self._talker.judge(sender)
+        else:  # nothing tells whose it is, so all that are listed count
             verdict = Verdict.REFUSED if self.publishers > 1 else Verdict.SAME
         is_crowded = verdict is Verdict.REFUSED
         if verdict is Verdict.NEW or is_crowded and not self._is_crowded:
@@ -148,22 +151,21 @@ class AudioInput:
         if is_crowded != self._is_crowded:
             self._is_crowded = is_crowded
             self._report('audio publishers', crowd_complaint(
-                self.topic, self._node.get_publishers_info_by_topic(self.topic))
-                if is_crowded else None)
+                self.topic, self._node.get_publishers_info_by_topic(self.topic),
+                are_known=sender is not None) if is_crowded else None)
         return not is_crowded
 
     # --- what they send ------------------------------------------------------------------------
 
-    def _on_info(self, info: Any, message_info: dict[str, Any]) -> None:
+    def _on_info(self, info: Any, message_info: Mapping[str, Any]) -> None:
         if self._reader.announce(info, message_info.get('source_timestamp', 0)):
             self._problems.clear('audio info')
         self._hand_on_held()
 
-    def _on_message(self, message: Any, message_info: dict[str, Any]) -> None:
+    def _on_message(self, message: Any, message_info: Mapping[str, Any]) -> None:
         self._last_arrival_ns = arrival_ns = time.monotonic_ns()
         self.messages += 1
-        gid = message_info.get('publisher_gid')
-        if not self._judge(gid['data'] if gid else None):
+        if not self._judge(self._senders.of(message_info)):
             self.refused += 1 + self._reader.discard()
             return
         try:

@@ -15,12 +15,17 @@ def choose_type(types: Iterable[str], current: str) -> str:
     return current if current in readable or not readable else readable[0]
 
 
-def choose_reliability(publishers: Iterable[TopicEndpointInfo]) -> ReliabilityPolicy:
-    """Return the reliability that hears them all: reliable loses nothing, if all offer it."""
+def choose_reliability(publishers: Iterable[TopicEndpointInfo],
+                       current: ReliabilityPolicy | None = None) -> ReliabilityPolicy:
+    """
+    Return the reliability that hears them all: reliable loses nothing, if all offer it.
+
+    Where nobody publishes it stays as it is, so that what is still queued is not lost.
+    """
     offered = {publisher.qos_profile.reliability for publisher in publishers}
     if ReliabilityPolicy.BEST_EFFORT in offered:
         return ReliabilityPolicy.BEST_EFFORT
-    return ReliabilityPolicy.RELIABLE
+    return ReliabilityPolicy.RELIABLE if offered or current is None else current
 
 
 def type_complaint(topic: str, types: set[str], heard: str) -> str | None:
@@ -50,12 +55,19 @@ def qos_complaint(topic: str, publishers: Iterable[TopicEndpointInfo],
     return None
 
 
-def crowd_complaint(topic: str, publishers: Iterable[TopicEndpointInfo]) -> str:
-    """Say that several publishers speak at once."""
+def crowd_complaint(topic: str, publishers: Iterable[TopicEndpointInfo],
+                    are_known: bool = True) -> str:
+    """
+    Say that several publishers speak at once.
+
+    :param are_known: whether messages tell whose they are.
+    """
     names = ', '.join(sorted(node_name(publisher) for publisher in publishers))
     return (f'{topic} has several publishers at once, {names}, whose audio would be mixed up, so '
             'none is heard. Stop all but one, or give each a topic of its own and name them in '
-            'streams.')
+            'streams.' + ('' if are_known else (
+                ' This ROS does not tell whose a message is, so one that is silent counts too, '
+                'and one that died does until DDS gives it up, about 20 s later.')))
 
 
 def silence_reason(node: Node, topic: str) -> str:

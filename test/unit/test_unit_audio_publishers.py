@@ -1,12 +1,16 @@
 """Publishers that come late, come again, are too many, or are not there at all."""
 
+from collections.abc import Callable
+import time
+
 from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
 from ears import Ears, stamped
 from local_ros import LocalRos
+from parakeet_ros import audio_input, message_info
 from parakeet_ros.audio_topics import qos_complaint, type_complaint
 from parakeet_ros.diagnostics import ERROR, OK
 import pytest
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile
 from std_msgs.msg import String
 
 STAMPED, RAW = (f'audio_common_msgs/msg/{name}' for name in ('AudioDataStamped', 'AudioData'))
@@ -50,16 +54,68 @@ def test_a_second_publisher_that_says_nothing_disturbs_nobody(ears: Ears) -> Non
     assert ears.complaint() == (OK, 'fine') and ears.input.publishers == 2
 
 
-def test_where_messages_do_not_tell_their_publisher_all_that_are_listed_count(ears: Ears) -> None:
-    ears.publisher()
-    second = ears.publisher()
-    ears.ros.until(lambda: ears.input.publishers == 2, 'both are listed')
-    ears.input._on_message(stamped(b'ab'), {})  # as Humble calls it
-    assert (ears.heard, ears.input.refused) == ([], 1) and ears.complaint()[0] == ERROR
+def test_where_messages_tell_only_their_numbers_publishers_are_told_apart_by_those(
+        ros: LocalRos, monkeypatch: pytest.MonkeyPatch) -> None:
+    def as_jazzy_does(callback: Callable[..., None]) -> Callable[..., None]:
+        return lambda message, info: callback(
+            message, {k: v for k, v in info.items() if k != 'publisher_gid'})
+
+    monkeypatch.setattr(audio_input, 'with_info', as_jazzy_does)
+    ears = Ears(ros)
+    first, second = ears.publisher(), ears.publisher()
+    for number in range(20):
+        first.publish(stamped(b'a%d' % number))
+    ears.until_heard(20)
+    assert ears.complaint() == (OK, 'fine'), 'the second one says nothing'
+    for number in range(10):
+        second.publish(stamped(b'b%d' % number))
+        first.publish(stamped(b'c%d' % number))
+        ears.ros.spin(0.02)
+    ears.ros.until(lambda: ears.input.messages == 40, 'every message arrives')
+    assert [data for _, data, _ in ears.heard[20:]] == [b'b0'] and ears.breaks == [0, 20, 21]
+    assert ears.complaint()[0] == ERROR
     ears.microphone.destroy_publisher(second)
     ears.ros.until(lambda: ears.complaint() == (OK, 'fine'), 'the complaint is withdrawn')
-    ears.input._on_message(stamped(b'cd'), {})
-    assert [data for _, data, _ in ears.heard] == [b'cd']
+
+
+@pytest.mark.parametrize('kind', [AudioDataStamped, AudioData])
+def test_where_callbacks_get_the_message_alone_all_publishers_that_are_listed_count(
+        ros: LocalRos, monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
+    monkeypatch.setattr(message_info, 'IS_TOLD', False)  # as in Humble: callbacks of one argument
+    ears = Ears(ros)
+    info = ears.microphone.create_publisher(AudioInfo, 'audio_info', 1)
+    ears.ros.until(lambda: info.get_subscription_count() >= 1, 'the input subscribes to info')
+    first = ears.publisher(kind)
+    ears.ros.until(lambda: ears.input.publishers == 1, 'it is listed')
+    info.publish(AudioInfo(channels=1, sample_rate=8_000, sample_format='S16LE'))
+    first.publish(AudioData(data=b'ab') if kind is AudioData else stamped(b'ab'))
+    ears.until_heard(1)
+    assert [(audio_format.sample_rate, data) for audio_format, data, _ in ears.heard] == [
+        (8_000, b'ab')]
+    second = ears.microphone.create_publisher(kind, 'audio', 10)
+    ears.ros.until(lambda: ears.input.publishers == 2, 'both are listed')
+    first.publish(AudioData(data=b'cd') if kind is AudioData else stamped(b'cd'))
+    ears.ros.until(lambda: ears.input.refused, 'it is refused')
+    level, message = ears.complaint()
+    assert level == ERROR and 'one that is silent counts too' in message
+    ears.microphone.destroy_publisher(second)
+    ears.ros.until(lambda: ears.complaint() == (OK, 'fine'), 'the complaint is withdrawn')
+    first.publish(AudioData(data=b'ef') if kind is AudioData else stamped(b'ef'))
+    ears.until_heard(2)
+
+
+def test_what_a_best_effort_publisher_has_sent_is_heard_when_it_is_gone(ears: Ears) -> None:
+    publisher = ears.publisher(qos=qos_profile_sensor_data)
+    ears.ros.until(lambda: ears.input.publishers, 'it is listed')
+    ears.ros.until(publisher.get_subscription_count, 'the input has adapted')
+    for number in range(5):
+        publisher.publish(stamped(b'a%d' % number))
+    time.sleep(0.3)  # they arrive, and nothing is handled
+    ears.microphone.destroy_publisher(publisher)
+    while ears.node.count_publishers('/audio'):
+        time.sleep(0.01)
+    ears.input._watch()
+    ears.until_heard(5)
 
 
 def test_a_publisher_that_is_started_again_is_heard_and_begins_anew(ears: Ears) -> None:

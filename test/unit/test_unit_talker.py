@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from parakeet_ros.message_info import Senders
 from parakeet_ros.talker import SILENT_MESSAGES, Talker, Verdict
 
 SAME, NEW, REFUSED = Verdict.SAME, Verdict.NEW, Verdict.REFUSED
@@ -41,6 +42,30 @@ def test_the_one_that_is_left_is_heard_at_once_when_the_graph_says_so() -> None:
 
 def test_one_that_returns_after_a_long_silence_takes_over_again() -> None:
     assert judge('a' + SILENT_MESSAGES * 'b' + 'aa')[-2:] == [NEW, SAME]
+
+
+def senders_of(numbers: list[int]) -> list[object]:
+    """Return who is taken for the publisher of messages with these numbers."""
+    senders = Senders()
+    return [senders.of({'publication_sequence_number': number}) for number in numbers]
+
+
+def test_a_message_is_taken_for_the_next_of_whom_it_follows_most_closely() -> None:
+    assert senders_of([7, 8, 9, 12]) == [0, 0, 0, 0]
+    assert senders_of([500, 501, 1, 2, 502, 3, 505]) == [0, 0, 1, 1, 0, 1, 0]
+    assert len(set(senders_of([5, 5, 6, 6, 7, 7]))) == 2, 'two that count alike are two'
+
+
+def test_a_driver_that_was_started_again_passes_the_numbers_of_the_old_one() -> None:
+    later = [*range(1, 90), *range(95, 140)]  # some were lost, just where the old one ended
+    assert set(senders_of([*range(80, 94), *later])[14:]) == {1}
+
+
+def test_a_name_goes_before_a_number_and_without_both_nothing_is_known() -> None:
+    senders = Senders()
+    both = {'publisher_gid': {'data': b'me'}, 'publication_sequence_number': 1}
+    assert senders.of(both) == b'me'
+    assert senders.of({}) is senders.of({'publication_sequence_number': None}) is None
 
 
 @given(st.text('abc', max_size=300))
