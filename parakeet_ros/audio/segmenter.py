@@ -173,7 +173,8 @@ class Segmenter:
         self._vad.step(power)
         self._on_frame(self._vad)
         if self.is_speaking and not was_speaking:
-            self._start, self._continues = self._previous_end, False
+            # no further back than is kept: the settings may just have changed to a longer pre-roll
+            self._start, self._continues = max(self._previous_end, self._buffer.start), False
             self._begin()
         elif was_speaking and not self.is_speaking:
             self._close('pause', ended)

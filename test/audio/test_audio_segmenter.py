@@ -144,6 +144,20 @@ def test_settings_change_between_utterances_never_within():
     assert rolls == [1_600, 4_800]
 
 
+@pytest.mark.parametrize('chunk', [160, 1_600, 16_000])
+def test_a_longer_pre_roll_reaches_no_further_back_than_what_is_kept(chunk):
+    segmenter = Segmenter()
+    quiet = sound([(5, -65)])
+    for begin in range(0, len(quiet), chunk):
+        segmenter.process(quiet[begin:begin + chunk])
+    kept = segmenter.oldest_sample
+    segmenter.set_config(replace(segmenter.config, pre_roll_s=2.0))
+    [first] = segmenter.process(sound([(0.3, -65), (0.5, -15), (1, -65)]))
+    assert len(quiet) > first.start_sample == kept
+    [second] = segmenter.process(sound([(4, -65), (0.5, -15), (1, -65)]))
+    assert second.speech_start_sample - second.start_sample == 2 * 16_000
+
+
 def test_a_reset_segmenter_is_as_new():
     waveform = sound([(0.3, -50), (0.5, -15), (1, -65)])
     segmenter = Segmenter()
