@@ -70,7 +70,7 @@ class SpeechOutputs:
 
     def publish_is_speaking(self, speaking: bool) -> None:
         """Publish whether somebody speaks, if that has changed."""
-        if speaking != self._speaking:
+        if speaking != self._speaking and self._is_speaking.is_activated:
             self._speaking = speaking
             self._is_speaking.publish(Bool(data=speaking))
             if self._live_speech is not None:

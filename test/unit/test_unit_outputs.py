@@ -107,6 +107,17 @@ def test_speaking_is_published_when_it_changes(
     assert [message.data for message in heard['is_speaking']] == [False, True, False]
 
 
+def test_what_changed_while_the_node_was_inactive_is_told_when_it_is_active(
+        ros: LocalRos, outputs: SpeechOutputs, heard: dict[str, list[Any]]) -> None:
+    node = outputs._node
+    node.trigger_deactivate()
+    outputs.publish_is_speaking(False)
+    node.trigger_activate()
+    outputs.publish_is_speaking(False)
+    collect(ros, heard, lambda: heard['is_speaking'])
+    assert [message.data for message in heard['is_speaking']] == [False]
+
+
 def test_destroyed_outputs_leave_no_topic(ros: LocalRos, outputs: SpeechOutputs) -> None:
     outputs.destroy()
     watcher = ros.node('watcher')
