@@ -12,11 +12,10 @@ import signal
 import sys
 import time
 
-from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
 import numpy as np
 from numpy.typing import NDArray
 from parakeet_ros.audio_topics import info_topic
-from parakeet_ros.conversions import ns_to_time
+from parakeet_ros.player_messages import audio_message, audio_type, info_message
 from parakeet_ros.recording import read_audio
 import rclpy
 from rclpy.node import Node
@@ -35,24 +34,23 @@ NOISE_FLOOR = 3e-4  # RMS of the silence between files, -70 dBFS: a room is neve
 
 class AudioPlayer(Node):
     """
-    Publish a waveform on `audio`, its format on `audio_info`.
+    Publish a waveform on `audio`, its format on `audio_info` or in each message.
 
     :param waveform: float32 `[n_samples, channels]` in [-1, 1].
-    :param stamped: publish `AudioDataStamped`, else `AudioData`.
+    :param stamped: publish `AudioDataStamped`, else `AudioData`, where there is the choice.
     """
 
     def __init__(self, waveform: NDArray[np.float32], sample_rate: int, stamped: bool) -> None:
         super().__init__('audio_player')
         self.sample_rate = sample_rate
-        self._samples = np.round(np.clip(waveform, -1, 1) * INT16_MAX).astype('<i2')
-        self._stamped = stamped
-        self._info = self.create_publisher(AudioInfo, info_topic(self), QoSProfile(
-            depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
-        self._info.publish(AudioInfo(
-            channels=waveform.shape[1], sample_rate=sample_rate, sample_format='S16LE',
-            bitrate=sample_rate * waveform.shape[1] * 16, coding_format='wave'))
-        self._audio = self.create_publisher(
-            AudioDataStamped if stamped else AudioData, 'audio', 100)
+        self._samples = np.round(np.clip(waveform, -1, 1) * INT16_MAX).astype(np.int16)
+        info = info_message(waveform.shape[1], sample_rate)
+        if info is not None:
+            self._info = self.create_publisher(type(info), info_topic(self), QoSProfile(
+                depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+            self._info.publish(info)
+        self._type = audio_type(stamped)
+        self._audio = self.create_publisher(self._type, 'audio', 100)
 
     def wait_for_listener(self, timeout_s: float) -> bool:
         """Wait until somebody subscribes; false if nobody did in time."""
@@ -77,7 +75,9 @@ class AudioPlayer(Node):
             due_s = begin_s + (sent + len(samples)) / self.sample_rate / rate
             while (wait_s := due_s - time.monotonic()) > 0:
                 rclpy.spin_once(self, timeout_sec=wait_s)
-            self._publish(samples, begin_ns + sent * 1_000_000_000 // self.sample_rate)
+            self._audio.publish(audio_message(
+                self._type, samples, self.sample_rate,
+                begin_ns + sent * 1_000_000_000 // self.sample_rate))
             sent += len(samples)
         self._audio.wait_for_all_acked(rclpy.duration.Duration(seconds=5))
 
@@ -87,16 +87,6 @@ class AudioPlayer(Node):
                 yield self._samples[start:start + chunk]
             if not loop:
                 return
-
-    def _publish(self, samples: NDArray[np.int16], stamp_ns: int) -> None:
-        data = AudioData(data=samples.tobytes())
-        if not self._stamped:
-            self._audio.publish(data)
-            return
-        message = AudioDataStamped(audio=data)
-        message.header.stamp = ns_to_time(stamp_ns)
-        message.header.frame_id = 'microphone'
-        self._audio.publish(message)
 
 
 def assemble(files: list[Path], gap_s: float) -> tuple[NDArray[np.float32], int]:

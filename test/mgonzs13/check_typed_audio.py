@@ -11,6 +11,7 @@ from parakeet_ros.audio_messages import MGONZS13
 from parakeet_ros.audio_types import INSTALLED
 from parakeet_ros.conversions import ns_to_time
 from parakeet_ros.diagnostics import AUDIO_INPUT, ERROR, OK, Problems, worst
+from parakeet_ros.player import AudioPlayer
 import pytest
 from rclpy.qos import qos_profile_sensor_data  # what its capturer publishes with
 
@@ -97,3 +98,20 @@ def test_speech_becomes_the_same_utterance_as_without_ros(ears: Ears) -> None:
     assert len(over_dds) == len(expected) == 1
     np.testing.assert_array_equal(over_dds[0].waveform, expected[0].waveform)
     assert over_dds[0].speech_start_ns == expected[0].speech_start_ns
+
+
+def test_the_player_sends_what_the_node_reads(ears: Ears) -> None:
+    samples = np.arange(-1000, 1000, dtype=np.int16).reshape(-1, 2)
+    player = AudioPlayer(samples / np.float32(32767), RATE, stamped=True)
+    try:
+        ears.ros.until(lambda: ears.input.publishers == 2, 'the player is seen')
+        assert player.wait_for_listener(10)
+        player.play(chunk_ms=10, rate=10, loop=False, begin_ns=START_NS)
+        ears.ros.until(lambda: len(ears.heard) == 7, 'every chunk')
+    finally:
+        player.destroy_node()
+    assert {(form, stamped) for form, _, _, stamped in ears.heard} == {
+        (AudioFormat(RATE, 2, 'S16LE'), True)}
+    assert b''.join(data for _, data, _, _ in ears.heard) == samples.tobytes()
+    assert [stamp_ns for _, _, stamp_ns, _ in ears.heard] == [
+        START_NS + n * 10_000_000 for n in range(7)]
