@@ -16,6 +16,7 @@ CODE = [*sorted((ROOT / 'parakeet_ros').rglob('*.py')), *sorted((ROOT / 'launch'
 INTERFACES = ROOT / 'interfaces' / 'audio_common_msgs'
 # import name -> rosdep key, where the two differ
 ROSDEP_KEYS = {'numpy': 'python3-numpy', 'soundfile': 'python3-soundfile', 'yaml': 'python3-yaml',
+               'hypothesis': 'python3-hypothesis', 'pytest': 'python3-pytest',
                'hibari': 'hibari-tts', 'py_nanotts': 'py-nanotts'}  # the last two pip's names
 # what the code uses only where it is installed, or where it runs in a launch file
 OPTIONAL = {'hri_msgs', 'diagnostic_updater', 'ray'}
@@ -51,10 +52,10 @@ def texts(tag: str) -> set[str]:
     return {element.text or '' for element in manifest().findall(tag)}
 
 
-def third_party_imports() -> set[str]:
-    """Collect the top-level modules that the code imports and that are not Python's own."""
+def third_party_imports(files: list[Path]) -> set[str]:
+    """Collect the top-level modules that code imports and that are not Python's own."""
     found = set()
-    for node in chain.from_iterable(ast.walk(ast.parse(path.read_text())) for path in CODE):
+    for node in chain.from_iterable(ast.walk(ast.parse(path.read_text())) for path in files):
         if isinstance(node, ast.Import):
             found |= {alias.name.split('.')[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -99,12 +100,23 @@ def test_manifest_passes_catkin_pkg_without_a_warning(path: Path) -> None:
 
 
 def test_every_import_is_declared() -> None:
-    imports = third_party_imports()
+    imports = third_party_imports(CODE)
     assert 'numpy' in imports, 'the scan of the imports finds nothing'
     declared = texts('exec_depend') | texts('depend')
     undeclared = {name for name in imports - OPTIONAL
                   if ROSDEP_KEYS.get(name, name) not in declared | pip_requirements()}
     assert not undeclared, 'declare them in package.xml, or in requirements/ where no key exists'
+
+
+def test_what_every_test_needs_is_declared() -> None:
+    """What cannot be, pytest.importorskip imports, so that `colcon test` can collect them all."""
+    helpers = {path.stem for folder in ('test', 'benchmark') for path in
+               (ROOT / folder).rglob('*.py')}
+    imports = third_party_imports(sorted((ROOT / 'test').rglob('test_*.py'))) - helpers
+    assert 'hypothesis' in imports, 'the scan of the imports finds nothing'
+    declared = texts('exec_depend') | texts('depend') | texts('test_depend')
+    assert not {name for name in imports - OPTIONAL
+                if ROSDEP_KEYS.get(name, name) not in declared | pip_requirements()}
 
 
 def test_every_console_script_names_a_function_that_exists() -> None:

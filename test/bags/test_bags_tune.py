@@ -4,7 +4,6 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
-import jiwer
 import numpy as np
 from parakeet_ros.audio import SegmenterConfig
 from parakeet_ros.bags.settings import read_parameters
@@ -18,6 +17,8 @@ from parakeet_ros.cli.main import main
 import pytest
 from recorder import audio, write_bag
 import soundfile
+
+jiwer = pytest.importorskip('jiwer')
 
 TEXTS = ('please close the window', 'close the garage')
 sentences = st.lists(st.sampled_from('abcd'), max_size=12)

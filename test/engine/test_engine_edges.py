@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import jiwer
 import numpy as np
 from parakeet_ros.engine.edges import KEPT_S, trim_silence
 from parakeet_ros.engine.levels import levels_db
 import pytest
+
+jiwer = pytest.importorskip('jiwer')
 
 RATE = 16_000
 GRID = 1280

@@ -8,7 +8,6 @@ from engine_oracle import ORACLE
 from graphs_on_cpu import LOOKS, Recorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import jiwer
 from parakeet_ros.engine import DecodingOptions, Hotwords, load_model
 from parakeet_ros.engine.decoding import greedy_decode, predict_step, search_step
 from parakeet_ros.engine.hotword_search import HotwordSearch
@@ -18,6 +17,8 @@ from parakeet_ros.engine.transducer import DecoderState
 import pytest
 from test_engine_decoding import as_nn_lstm, scripted_transducer
 import torch
+
+jiwer = pytest.importorskip('jiwer')
 
 # What the built-in model gets wrong in some held-out clips.
 MISHEARD = ['a bottle', 'then no', 'then four']
