@@ -26,6 +26,7 @@ from torch import nn, Tensor
 from torch.nn import functional
 
 from .attention import MASKED_SCORE, relative_positions, RelativeAttention
+from .convolution import depthwise_conv2d
 from .encoder import (
     ConformerLayer,
     ConvModule,
@@ -135,9 +136,9 @@ class FastConvModule(nn.Module):
         x = functional.glu(self.pointwise_conv1(x).to(self.weight.dtype), dim=2)
         if padding is not None:
             x = x.masked_fill(padding[:, :, None], 0.0)
-        x = functional.conv2d(
+        x = depthwise_conv2d(
             x.transpose(1, 2)[:, :, None], self.weight, self.bias,
-            padding=(0, (self.weight.shape[3] - 1) // 2), groups=x.shape[2])  # [B, D, 1, T]
+            padding=(0, (self.weight.shape[3] - 1) // 2))  # [B, D, 1, T]
         return self.pointwise_conv2(  # type: ignore[no-any-return]
             functional.silu(x[:, :, 0].transpose(1, 2)))
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
+from .convolution import depthwise_conv2d
 from .encoder import ConvSubsampling, halved, padding_of
 from .linear import PreparedLinear
 
@@ -45,7 +46,10 @@ class FastSubsampling(nn.Module):
             return x.masked_fill(padding[:, :, None, None], 0.0)
 
         def halve(x: Tensor, stage: int) -> Tensor:
-            x = self.depthwise[stage](x.permute(0, 3, 1, 2))  # channels-last in memory
+            layer = self.depthwise[stage]
+            assert isinstance(layer, nn.Conv2d)
+            x = depthwise_conv2d(x.permute(0, 3, 1, 2),  # channels-last in memory
+                                 layer.weight, layer.bias, stride=(2, 2), padding=(1, 1))
             return self.pointwise[stage](x.permute(0, 2, 3, 1))  # type: ignore[no-any-return]
 
         x = zero_padding(features.transpose(1, 2)[..., None])[..., 0]
