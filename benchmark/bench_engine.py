@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from parakeet_ros.careful import is_out_of_memory
 from parakeet_ros.engine import load_model, Timings, Transcriber
 from report import finish, machine, measure, print_table
 from speech import clip, read_speech, SAMPLE_RATE, SPEECH
@@ -52,7 +53,7 @@ _COPIES = ('cudaMemcpyAsync', 'cudaMemcpy')
 
 def run_case(engine: Transcriber, speech: NDArray[np.float32], clip_s: float, batch: int,
              repeats: int) -> dict[str, Any]:
-    """Measure one length and batch size; where memory runs out, say so."""
+    """Measure one length and batch size; where that fails, as for want of memory, say so."""
     waveforms = make_batch(speech, clip_s, batch)
     row: dict[str, Any] = {'clip_s': clip_s, 'batch': batch}
     try:
@@ -60,9 +61,11 @@ def run_case(engine: Transcriber, speech: NDArray[np.float32], clip_s: float, ba
             engine.transcribe_batch(waveforms)
         _reset_peaks(engine.device)
         row.update(_times(engine, waveforms, repeats), **_peaks(engine.device))
-    except torch.cuda.OutOfMemoryError:
-        torch.cuda.empty_cache()
-        row['failure'] = 'out of memory'
+    except RuntimeError as error:
+        if engine.device.type == 'cuda':
+            torch.cuda.empty_cache()
+        row['failure'] = ('out of memory' if is_out_of_memory(error) else
+                          str(error).partition('\n')[0])
     return row
 
 
