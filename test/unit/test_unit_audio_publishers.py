@@ -32,16 +32,18 @@ def test_two_publishers_at_once_are_refused_until_one_leaves(ears: Ears) -> None
         ears.ros.spin(0.02)
     ears.ros.until(lambda: ears.input.messages == 21, 'every message arrives')
     assert ears.input.refused == 21 - len(ears.heard)
-    # the first message of a newcomer may be that of a driver started again; then no more
-    assert [data for _, data, _ in ears.heard] == [b'a1', b'b0']
-    assert ears.breaks == [0, 1, 2], 'audio of the two is never joined'
+    # the first message of a newcomer may be that of a driver started again; then no more, or one
+    # where messages tell only their numbers, as on Jazzy, and the two have counted alike
+    heard = [data for _, data, _ in ears.heard]
+    assert heard in ([b'a1', b'b0'], [b'a1', b'b0', b'a0'])
+    assert ears.breaks == [0, 1, len(heard)]
     level, message = ears.complaint()
     assert level == ERROR and '/microphone' in message and 'streams' in message
     assert ears.log.count(message) == 1
     ears.microphone.destroy_publisher(second)
     ears.ros.until(lambda: ears.complaint() == (OK, 'fine'), 'the complaint is withdrawn')
     first.publish(stamped(b'alone'))
-    ears.until_heard(3)
+    ears.until_heard(len(heard) + 1)
     assert ears.heard[-1][1] == b'alone'
 
 
