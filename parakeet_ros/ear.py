@@ -39,6 +39,8 @@ class Ear:
         is_heard = self.gate.passes(audio_format.duration_s(len(data)))
         if is_heard:
             self.recognizer.push(audio_format, data, stamp_ns, arrival_ns, stamped)
+        else:
+            self.recognizer.skip(audio_format, data)
         return is_heard
 
     def set_robot_speaks(self, speaks: bool) -> None:

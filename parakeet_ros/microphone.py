@@ -39,7 +39,7 @@ class Microphone:
     def activate(self) -> None:
         """Subscribe."""
         self.input = AudioInput(self._node, self._audio_format, self._on_audio, self.problems,
-                                self.name, on_break=self.end_stream)
+                                self.name, on_break=lambda: self.end_stream(is_break=True))
         self.outputs.publish_is_speaking(False)
 
     def unsubscribe(self) -> None:
@@ -73,11 +73,11 @@ class Microphone:
         """
         self._quiet_ticks += 1
         if self._quiet_ticks == ticks_to_end:
-            self.end_stream()
+            self.end_stream(is_break=self.input is None or not self.input.publishers)
 
-    def end_stream(self) -> None:
-        """Close an open utterance."""
-        self.recognizer.flush()
+    def end_stream(self, is_break: bool) -> None:
+        """Close an open utterance; `is_break` as in `Recognizer.flush`."""
+        self.recognizer.flush(is_break)
         self.publish()
 
     def publish(self) -> None:
@@ -99,6 +99,7 @@ class Microphone:
 
     def _on_audio(self, audio_format: AudioFormat, data: memoryview, stamp_ns: int,
                   arrival_ns: int, stamped: bool) -> None:
-        self._quiet_ticks = 0
-        if self._ear.hear(audio_format, data, stamp_ns, arrival_ns, stamped):
+        is_heard = self._ear.hear(audio_format, data, stamp_ns, arrival_ns, stamped)
+        self._quiet_ticks = 0  # but what could not be read lets the stream before it end
+        if is_heard:
             self.publish()

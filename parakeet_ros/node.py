@@ -72,6 +72,14 @@ class AsrNode(LifecycleNode):
         if self.config.autostart and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 
+    def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:
+        """Refuse a transition that the state does not allow; before Kilted rclpy lets it raise."""
+        try:
+            return super()._LifecycleNodeMixin__change_state(transition_id)
+        except rclpy_implementation.RCLError as error:
+            self.get_logger().error(f'No such transition from {self.current_state_label}: {error}')
+            return TransitionCallbackReturn.ERROR
+
     @property
     def current_state_label(self) -> str:
         """Return the lifecycle state: unconfigured, inactive, active or finalized."""
@@ -160,7 +168,7 @@ class AsrNode(LifecycleNode):
         self._unsubscribe()
         self.worker.drain(timeout_s / 2)  # so that the queue has room for what was still open
         for microphone in self.microphones:
-            microphone.end_stream()
+            microphone.end_stream(is_break=True)
         if not self.worker.drain(timeout_s / 2):
             self.get_logger().error(
                 f'The engine did not finish within {timeout_s} s; '

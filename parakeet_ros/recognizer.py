@@ -102,18 +102,35 @@ class Recognizer:
         :param stamped: false if `stamp_ns` is only when it arrived; see `AudioStream.push`.
         :raises AudioFormatError: if the format has no such channel.
         """
+        stream = self._stream_of(audio_format)
+        self._end(stream.push(data, stamp_ns, arrival_ns, stamped))
+        self._ahead.follow(stream, audio_format.duration_s(len(data)))
+
+    def skip(self, audio_format: AudioFormat, data: memoryview) -> None:
+        """
+        Leave out a chunk that is not to be heard, after a flush.
+
+        :raises AudioFormatError: as in `push`.
+        """
+        self._stream_of(audio_format).skip(data)
+
+    def flush(self, is_break: bool = False) -> None:
+        """
+        Close an open utterance: the stream has ended or pauses.
+
+        :param is_break: what follows is not the continuation of the same bytes.
+        """
+        if self._stream is not None:
+            self._end(self._stream.flush(is_break))
+            self._ahead.forget()
+
+    def _stream_of(self, audio_format: AudioFormat) -> AudioStream:
+        """Return the stream; another format that can be heard ends it, and begins a new one."""
         if self._stream is None or self._stream.audio_format != audio_format:
             stream = AudioStream(audio_format, self._channel, self._config, self._observer)
             self.flush()
             self._stream = stream
-        self._end(self._stream.push(data, stamp_ns, arrival_ns, stamped))
-        self._ahead.follow(self._stream, audio_format.duration_s(len(data)))
-
-    def flush(self) -> None:
-        """Close an open utterance: the stream has ended or pauses."""
-        if self._stream is not None:
-            self._end(self._stream.flush())
-            self._ahead.forget()
+        return self._stream
 
     def take_results(self) -> list[Result]:
         """Return the results that came since the last call, in the order of the stream."""

@@ -96,6 +96,11 @@ class PcmDecoder:
         """Forget the incomplete frame; the counters stay."""
         self._pending = b''
 
+    def skip(self, data: Bytes) -> None:
+        """Leave out `data`; what follows is still read from the beginning of a frame."""
+        raw = self._pending + bytes(data)
+        self._pending = raw[len(raw) - len(raw) % self._format.bytes_per_frame:]
+
     def decode(self, data: Bytes) -> Waveform:
         """Return the frames that `data` completes as float32 `[n]` in -1..1."""
         raw = self._pending + (data.tobytes() if isinstance(data, np.ndarray) else bytes(data))

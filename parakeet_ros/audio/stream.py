@@ -82,11 +82,11 @@ class AudioStream:
     def reset(self) -> None:
         """Forget the audio, its times and the background; keep format, settings and counts."""
         self._segmenter.reset()
+        self._decoder.reset()
         self._forget_audio()
 
     def _forget_audio(self) -> None:
-        """Forget the audio and its times."""
-        self._decoder.reset()
+        """Forget the audio and its times, but for an incomplete frame."""
         self._resampler.reset()
         # In samples as they arrive, so that no rounding of a resampled position adds up.
         self._stamps = Timeline(self._format.sample_rate)
@@ -168,15 +168,24 @@ class AudioStream:
         utterance = self._segmenter.partial()
         return None if utterance is None else self._stamp_one(utterance)
 
-    def flush(self) -> list[StreamUtterance]:
+    def skip(self, data: Bytes) -> None:
+        """Leave out a chunk that is not to be heard, after a flush."""
+        self._decoder.skip(data)
+
+    def flush(self, is_break: bool = False) -> list[StreamUtterance]:
         """
         End the stretch: return the utterance that is going on, if any, and start anew.
 
         The background stays known: after a break it is that of the same room.
+
+        :param is_break: the bytes that follow do not go on where those before ended, which may be
+            within a frame.
         """
         utterances = self._segment(self._decoder.decode(b''), last=True)
         ended = self._stamp(utterances + self._segmenter.flush())
         self._segmenter.restart()
+        if is_break:
+            self._decoder.reset()
         self._forget_audio()
         return ended
 
@@ -256,7 +265,7 @@ class AudioStream:
 
     def _begin_stretch(self, stamp_ns: int) -> list[StreamUtterance]:
         """Flush, and take a stamp as the first of a new stretch."""
-        ended = self.flush()
+        ended = self.flush(is_break=True)
         self._line.restart(0, stamp_ns)
         return ended
 

@@ -94,3 +94,16 @@ def test_an_unsupported_format_is_refused_by_value_and_remedy(values, named):
 def test_a_channel_that_does_not_exist_is_refused(channel):
     with pytest.raises(AudioFormatError, match=f'channel {channel} .* 2-channel .* 0 to 1'):
         PcmDecoder(AudioFormat(16_000, 2, 'S16LE'), channel)
+
+
+@pytest.mark.parametrize('skipped', [0, 1, 5, 6, 7, 100])
+def test_what_follows_skipped_bytes_begins_at_a_frame(skipped):
+    samples = np.arange(300, dtype='<i2').reshape(-1, 3)
+    raw = samples.tobytes()
+    decoder = PcmDecoder(AudioFormat(16_000, 3, 'S16LE'), channel=1)
+    before = decoder.decode(raw[:10])
+    decoder.skip(raw[10:10 + skipped])
+    after = decoder.decode(raw[10 + skipped:])
+    whole = samples[:, 1] / np.float32(1 << 15)
+    assert np.array_equal(before, whole[:1])
+    assert np.array_equal(after, whole[1 + (10 - 6 + skipped) // 6:])

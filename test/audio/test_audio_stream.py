@@ -159,3 +159,22 @@ def test_hostile_bytes_and_stamps_do_no_harm(chunks, name):
     for utterance in stream.flush():
         assert np.isfinite(utterance.waveform).all()
     assert stream.statistics.chunks == len(chunks)
+
+
+@pytest.mark.parametrize('chunk_bytes', [641, 640, 3, 1023])
+def test_chunks_that_end_within_a_sample_go_on_after_a_flush_and_skipped_chunks(chunk_bytes):
+    quiet = (100 * np.random.default_rng(0).standard_normal(16_000)).astype('<i2').tobytes()
+    stream, levels = AudioStream(AudioFormat(16_000, 1, 'S16LE')), []
+    for number, begin in enumerate(range(0, len(quiet), chunk_bytes)):
+        chunk = quiet[begin:begin + chunk_bytes]
+        if number % 10 == 7:
+            stream.flush()
+        if number % 10 in (8, 9):
+            stream.skip(chunk)
+            continue
+        stream.push(chunk, 10**9 + begin * 31_250)
+        levels.append(stream.statistics.level_db)
+    assert max(levels[5:]) < -40, 'half samples of others would be as loud as can be'
+    stream.flush(is_break=True)
+    stream.push(quiet[:2_000], 10**10)
+    assert stream.statistics.level_db < -40

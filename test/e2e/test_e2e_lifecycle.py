@@ -29,6 +29,19 @@ def test_a_full_cycle_transcribes_before_and_after(start_asr, probe):
     assert 'Traceback' not in asr.output
 
 
+def test_a_transition_that_the_state_does_not_allow_is_refused(start_asr, probe):
+    asr = start_asr()
+    probe.until_active()
+    for name in ('configure', 'activate', 'cleanup'):
+        assert not probe.transition(name)
+    assert probe.state() == 'active'
+    microphone = Microphone(probe, info=pcm_info())
+    microphone.until_heard()
+    microphone.say(spoken(EASY))
+    probe.until(lambda: probe.texts == [EASY.text], 'it hears as before')
+    assert asr.interrupt() == 0
+
+
 def test_deactivating_in_the_middle_publishes_what_was_accepted(start_asr, probe):
     start_asr()
     probe.until_active()
