@@ -231,7 +231,7 @@ class EnergyVad:
         """Add a frame to the speech, and forget a beginning too faint for what came after."""
         if not self._climb or judged_db > self._climb[-1][1]:
             self._climb.append((frame, judged_db))
-        while self._climb[0][1] < self._loudest[0] - START_RANGE_DB:
+        while len(self._climb) > 1 and self._climb[0][1] < self._loudest[0] - START_RANGE_DB:
             self._climb.popleft()
         self.speech_start_frame = max(0, self._climb[0][0] - DELAY_FRAMES)
         self.speech_end_frame = frame + 1 - DELAY_FRAMES

@@ -171,3 +171,29 @@ def test_a_reset_segmenter_is_as_new():
 def test_what_is_not_a_waveform_is_refused(bad):
     with pytest.raises(ValueError, match=r'float32 \[n_samples\]'):
         Segmenter().process(bad)
+
+
+@pytest.mark.parametrize('gap_s', [0.05, 0.06, 0.07, 0.08, 0.1, 0.15])
+def test_a_sound_that_begins_faintly_just_after_a_noise_has_stopped_is_heard(gap_s):
+    [utterance] = segment(sound(
+        [(3, -35), (gap_s, -70), (0.01, -58), (0.5, -25), (1.5, -70)]))[-1:]
+    assert utterance.speech_start_sample == pytest.approx(16_000 * (3.01 + gap_s), abs=1_600)
+
+
+@given(script=st.lists(st.tuples(
+    pieces_of_sound, st.sampled_from([3.0, 7.0, 40.0]), st.sampled_from([0.05, 0.12, 0.25]),
+    st.sampled_from([0.0, 0.3, 2.0])), max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_settings_may_change_at_any_moment(script):
+    segmenter, end = Segmenter(), 0
+    for pieces, onset_db, min_speech_s, pre_roll_s in script:
+        segmenter.set_config(replace(
+            SHORT, onset_db=onset_db, offset_db=2.0, min_speech_s=min_speech_s,
+            pre_roll_s=pre_roll_s, max_utterance_s=5.0))
+        waveform = sound([(0.1, -70), *pieces])
+        for begin in range(0, len(waveform), 800):
+            for utterance in segmenter.process(waveform[begin:begin + 800]):
+                assert end <= utterance.start_sample < utterance.end_sample
+                assert len(utterance.waveform) == utterance.end_sample - utterance.start_sample
+                end = utterance.end_sample
+            segmenter.pending(), segmenter.partial()
