@@ -59,7 +59,10 @@ class Ahead:
             self._guess = self._offer(pending)
             self._look = None  # the guess has its place
             self._counters.guessed += 1
-        self._unlooked_s = self._unlooked_s + duration_s if stream.is_speaking else 0.0
+        if stream.is_speaking:
+            self._unlooked_s += duration_s
+        else:
+            self._forget_look()  # nobody spoke, or an utterance has ended, and claimed its guess
         if pending is None and 0 < self.partial_interval_s <= self._unlooked_s:
             self._take_a_look(stream)
 
@@ -76,9 +79,7 @@ class Ahead:
     def forget(self) -> None:
         """Drop what was offered: the stream has ended."""
         self._discard()
-        self._look = None
-        self._seen_words = []
-        self._unlooked_s = 0.0
+        self._forget_look()
         self._worker.withdraw(self._lane)
 
     def take_look(self) -> Look | None:
@@ -104,6 +105,14 @@ class Ahead:
         if partial is not None:
             self._look = self._offer(partial, is_look=True)
             self._unlooked_s = 0.0
+
+    def _forget_look(self) -> None:
+        """Give up the look, if there is one, and the words of those before."""
+        if self._look is not None:
+            self._look = None
+            self._worker.withdraw(self._lane)
+        self._seen_words = []
+        self._unlooked_s = 0.0
 
     def _discard(self) -> None:
         """Give up the guess, if there is one."""

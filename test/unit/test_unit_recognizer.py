@@ -239,6 +239,16 @@ def partials_of(bench: Bench, data: bytes) -> list[Partial]:
     return [partial for partial in partials if partial is not None]
 
 
+def test_words_of_a_noise_are_not_those_of_the_next_utterance() -> None:
+    room, fan = (pcm16(np.random.default_rng(1).normal(0, rms, 48_000)) for rms in (3e-4, 3e-3))
+    with recognizing(FakeEngine(holds=False), partial_interval_s=0.5) as bench:
+        assert partials_of(bench, room + fan), 'the noise was looked at'
+        assert not bench.recognizer.is_speaking and bench.finish() == []
+        assert bench.recognizer._ahead._seen_words == []
+        partials_of(bench, VOICE[:6_400])
+        assert bench.recognizer.is_speaking and bench.recognizer._ahead._seen_words == []
+
+
 def test_without_an_interval_there_is_no_partial_result() -> None:
     with recognizing(FakeEngine(holds=False)) as bench:
         assert partials_of(bench, TALK * 4 + PAUSE) == []
