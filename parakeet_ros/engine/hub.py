@@ -73,14 +73,22 @@ def _download(source: str) -> Path:
     info = HfApi().model_info(repository, revision=revision, timeout=_TIMEOUT_S)
     names = sorted(file.rfilename for file in info.siblings or ())
     nemo_file = _choose_nemo(source, names)
-    if nemo_file is not None:
-        return Path(hf_hub_download(repository, nemo_file, revision=revision))
-    folder = Path(snapshot_download(
-        repository, revision=revision, allow_patterns=list(MODEL_FILES)))
-    if not is_model_folder(folder):
-        raise CheckpointError(f'{source}: the repository has neither a .nemo file nor a model in '
-                              f'the format of transformers (found: {", ".join(names[:20])})')
-    return folder
+
+    def bring(revision: str | None) -> Path:
+        if nemo_file is not None:
+            return Path(hf_hub_download(repository, nemo_file, revision=revision))
+        folder = Path(snapshot_download(
+            repository, revision=revision, allow_patterns=list(MODEL_FILES)))
+        if not is_model_folder(folder):
+            raise CheckpointError(
+                f'{source}: the repository has neither a .nemo file nor a model in the format of '
+                f'transformers (found: {", ".join(names[:20])})')
+        return folder
+
+    # The library moves a branch's name in the cache before it has the files. The name of a commit
+    # moves none, so that the model before is found until the new one is there.
+    bring(info.sha)
+    return bring(revision)
 
 
 def _cached(source: str) -> Path | None:

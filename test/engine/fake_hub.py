@@ -17,6 +17,7 @@ class FakeHub:
     def __init__(self) -> None:
         self.repositories: dict[str, dict[str, dict[str, bytes]]] = {}
         self.requests: list[str] = []
+        self.sends_files = True  # else it only tells that they are there
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -56,6 +57,8 @@ class FakeHub:
         path = unquote(request.path.partition('?')[0])
         self.requests.append(path)
         status, headers, body = self._find(path)
+        if with_body and '/resolve/' in path and not self.sends_files:
+            status, headers, body = 403, {}, b''
         request.send_response(status)
         for name, value in {'Content-Length': str(len(body)), **headers}.items():
             request.send_header(name, value)
@@ -66,7 +69,8 @@ class FakeHub:
     def _find(self, path: str) -> tuple[int, dict[str, str], bytes]:
         for name, revisions in self.repositories.items():
             for revision, files in revisions.items():
-                commit = sha1(f'{name}@{revision}'.encode()).hexdigest()
+                held = b''.join(sha1(content).digest() for content in files.values())
+                commit = sha1(f'{name}@{revision}'.encode() + held).hexdigest()
                 for alias in (revision, commit):
                     info = f'/api/models/{name}/revision/{alias}'
                     if path == info or (path == f'/api/models/{name}' and alias == 'main'):

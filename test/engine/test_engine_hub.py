@@ -127,6 +127,22 @@ def test_a_model_changes_only_when_it_is_downloaded_again(do: Steps, hub: FakeHu
     assert after['parameters'] > 0
 
 
+@pytest.mark.parametrize('name', ['tiny', 'folder'])
+def test_a_download_that_breaks_off_leaves_the_model_that_was_there(
+        do: Steps, hub: FakeHub, name: str) -> None:
+    [old] = do(f'load nvidia/{name}')
+    files = hub.repositories[f'nvidia/{name}']['main']
+    for file in files:
+        if file.endswith(('.nemo', '.safetensors', '.json')):
+            files[file] += b' '
+    hub.sends_files = False
+    failed, kept = do(f'download nvidia/{name}', f'load nvidia/{name}')
+    assert failed['error'] == 'ModelNotFoundError' and kept == old
+    hub.sends_files = True
+    [path] = do(f'download nvidia/{name}')
+    assert Path(path['path']).exists()
+
+
 def test_what_cannot_be_fetched_names_the_reason_and_the_ways_out(do: Steps) -> None:
     sources = ('nvidia/absent', 'nvidia/tiny@v9', 'nvidia/a..b')
     answers = do(*(f'load {source}' for source in sources))
