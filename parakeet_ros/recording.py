@@ -34,6 +34,10 @@ _RATE_RANGE_HZ = (1_000, 1_000_000)  # a header that says otherwise is damaged
 _UNKNOWN_LENGTH = 1 << 48  # libsndfile gives lengths beyond this for a stream without one
 _TRUNCATED_S = 0.1  # a file that lacks more is reported; lengths of MP3 files are estimates
 
+# soundfile 0.10, that of Ubuntu 22.04, has no error of its own
+SoundError: type[Exception] = getattr(soundfile, 'LibsndfileError', RuntimeError)
+UNREADABLE = (SoundError, TypeError)  # TypeError: a headerless .raw
+
 _logger = logging.getLogger(__name__)
 
 
@@ -70,18 +74,18 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
     :raises RecordingError: when it is not readable sound.
     """
     try:
-        with soundfile.SoundFile(_existing(path)) as file:
+        with soundfile.SoundFile(os.fsencode(_existing(path))) as file:
             samples = file.read(dtype='float32', always_2d=True)
             return np.ascontiguousarray(samples, np.float32), int(file.samplerate)
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a headerless .raw
+    except UNREADABLE as error:
         raise RecordingError(_unreadable(os.fspath(path), error)) from error
 
 
 def duration_s(path: str | os.PathLike[str]) -> float | None:
     """Return the length that the file's header gives; None where it gives none."""
     try:
-        info = soundfile.info(os.fspath(path))
-    except (soundfile.LibsndfileError, TypeError):
+        info = soundfile.info(os.fsencode(path))  # soundfile takes no names that are not UTF-8
+    except UNREADABLE:
         return None
     return info.frames / info.samplerate if info.frames < _UNKNOWN_LENGTH else None
 
@@ -95,8 +99,8 @@ def _existing(path: str | os.PathLike[str]) -> Path:
 def _open(path: Path, name: str) -> soundfile.SoundFile | FfmpegFile:
     """Choose who reads the file."""
     try:
-        file = soundfile.SoundFile(path)
-    except (soundfile.LibsndfileError, TypeError) as error:
+        file = soundfile.SoundFile(os.fsencode(path))
+    except UNREADABLE as error:
         if ffmpeg_is_installed():
             return FfmpegFile(path)
         raise RecordingError(
@@ -130,7 +134,7 @@ def _blocks(
                     if len(waveform):
                         yield waveform
                 missing_s = (file.frames - n_read) / file.samplerate
-        except (soundfile.LibsndfileError, FfmpegError) as error:
+        except (SoundError, FfmpegError) as error:
             position_s = n_read / max(1, file.samplerate)
             raise RecordingError(_damaged(name, position_s, error)) from error
     if missing_s > _TRUNCATED_S and file.frames < _UNKNOWN_LENGTH:
@@ -162,7 +166,7 @@ def _spool(stream: IO[bytes]) -> IO[bytes]:
 
 
 def _unreadable(name: str, error: Exception) -> str:
-    reason = getattr(error, 'error_string', 'headerless samples').rstrip('.')
+    reason = 'headerless samples' if isinstance(error, TypeError) else _reason(error)
     stem = Path(name).stem
     return (f'{name} is not audio that libsndfile can read ({reason}): convert it to WAV or FLAC, '
             f'e.g. ffmpeg -i {Path(name).name} {stem}.wav')
@@ -171,5 +175,8 @@ def _unreadable(name: str, error: Exception) -> str:
 def _damaged(name: str, position_s: float, error: Exception) -> str:
     where = f'breaks off after {position_s:.1f} s' if position_s else 'is not readable sound'
     reader = 'ffmpeg' if isinstance(error, FfmpegError) else 'libsndfile'
-    reason = getattr(error, 'error_string', str(error)).rstrip('.')
-    return f'{name} {where} ({reader}: {reason}); check the file, or cut or convert it'
+    return f'{name} {where} ({reader}: {_reason(error)}); check the file, or cut or convert it'
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, 'error_string', error)).rstrip('.')

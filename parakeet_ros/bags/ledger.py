@@ -18,6 +18,7 @@ from typing import Any, IO
 
 from parakeet_ros.bags.errors import BagError
 from parakeet_ros.bags.reading import METADATA, packed_files, storage_files
+from parakeet_ros.whole_file import write_whole
 
 FOLDER = '.parakeet'  # in the folder of the outputs
 FAILED = 'failed.jsonl'  # there: the bags of the last run that could not be transcribed, and why
@@ -132,15 +133,3 @@ class Ledger:
 
     def _record(self, stem: str) -> Path:
         return self._output / FOLDER / 'done' / f'{stem}.json'
-
-
-def write_whole(target: Path, text: str) -> None:
-    """
-    Write a file whole or not at all.
-
-    Halves of surrogates, as in file names that are no UTF-8, are written as JSON escapes them.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f'{target.name}.part')
-    part.write_text(text, encoding='utf-8', errors='backslashreplace')
-    part.replace(target)

@@ -9,9 +9,9 @@ import sys
 
 from parakeet_ros.bags.errors import BagError
 from parakeet_ros.bags.finding import is_bag
-from parakeet_ros.bags.ledger import write_whole
 from parakeet_ros.bags.writing import SPEECH_SUFFIX
 from parakeet_ros.cli.bag_job import BAG_FORMATS
+from parakeet_ros.whole_file import write_whole
 
 
 def output_stems(bags: Sequence[Path], arguments: Sequence[str]) -> dict[Path, str]:

@@ -45,12 +45,12 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(options: argparse.Namespace) -> int:
     """Hear the bag and write the report."""
-    from parakeet_ros.bags.ledger import write_whole
     from parakeet_ros.bags.reading import open_bag
     from parakeet_ros.bags.report.build import build, choose_topic, Hearing
     from parakeet_ros.bags.report.differences import align
     from parakeet_ros.bags.report.page import render
     from parakeet_ros.bags.report.sound import payload
+    from parakeet_ros.whole_file import write_whole
 
     def hearing(name: str, **changes: Any) -> Hearing:
         parameters = parameters_of(argparse.Namespace(**{**vars(options), **changes}))

@@ -53,11 +53,11 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(options: argparse.Namespace) -> int:
     """Search, and print the parameter file."""
-    from parakeet_ros.bags.ledger import write_whole
     from parakeet_ros.bags.tuning.advice import as_yaml, verdict
     from parakeet_ros.bags.tuning.recordings import KnowingEngine
     from parakeet_ros.bags.tuning.score import total, Weights
     from parakeet_ros.bags.tuning.search import search
+    from parakeet_ros.whole_file import write_whole
 
     weights = Weights(options.word_weight, options.false_start_weight, options.wait_weight)
     parameters = parameters_of(options)

@@ -139,3 +139,5 @@ def _outcome(ray: Any, done: Any) -> BagOutcome | str | None:
         return None
     except ray.exceptions.RayTaskError as error:
         return str(error)
+    except ray.exceptions.RayError:  # such as a worker that was killed for its memory
+        return None

@@ -28,6 +28,8 @@ def main(args: Sequence[str] | None = None) -> int:
         level=logging.INFO if options.verbose else logging.WARNING,
         format='%(levelname)s: %(message)s',
     )
+    if sys.stdout.errors == 'strict':  # but names of files may be anything
+        sys.stdout.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
     try:
         status = int(options.run(options))
         sys.stdout.flush()

@@ -13,6 +13,7 @@ from parakeet_ros.cli.inputs import find_inputs, Input, InputError
 from parakeet_ros.cli.progress import Progress
 from parakeet_ros.hotword_syntax import parse_hotword
 from parakeet_ros.recording import duration_s, STDIN
+from parakeet_ros.whole_file import write_whole
 
 if TYPE_CHECKING:
     from parakeet_ros.engine import DecodingOptions, Transcriber, Transcript
@@ -123,8 +124,4 @@ def _write(transcript: Transcript, source: Input, options: argparse.Namespace) -
         sys.stdout.write(f'{source.path}: {text}' if many and options.format == 'txt' else text)
         sys.stdout.flush()
         return
-    target = options.output / f'{source.output_stem}.{options.format}'
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f'{target.name}.part')
-    part.write_text(text, encoding='utf-8')
-    part.replace(target)
+    write_whole(options.output / f'{source.output_stem}.{options.format}', text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,6 +49,24 @@ def test_several_files_give_a_line_each_with_their_path(capsys, texts):
     assert run(*CLIPS) == 0
     assert capsys.readouterr().out.splitlines() == [
         f'{path}: {text}' for path, text in zip(CLIPS, texts, strict=True)]
+
+
+@pytest.mark.parametrize('form', ['txt', 'json'])
+def test_a_name_that_is_no_utf_8_is_a_name(tmp_path, texts, form):
+    folder = tmp_path / 'sounds'
+    folder.mkdir()
+    shutil.copy(CLIPS[0], folder / 'a.flac')
+    shutil.copy(CLIPS[1], os.fsencode(folder) + b'/b\xe9.flac')
+    shutil.copy(CLIPS[2], folder / 'c.flac')
+    outputs = ['--format', form, '--output', tmp_path / 'out'] if form == 'json' else []
+    result = subprocess.run([*COMMAND, folder, *outputs], capture_output=True, check=False,
+                            env={**os.environ, 'PYTHONIOENCODING': 'utf-8:strict'})
+    assert result.returncode == 0, result.stderr
+    if form == 'txt':
+        said = [line.rpartition(': ')[2] for line in result.stdout.decode().splitlines()]
+        assert said == texts
+    else:
+        assert len(list((tmp_path / 'out').iterdir())) == 3
 
 
 def test_a_bad_file_is_named_and_the_others_go_on(capsys, texts, tmp_path, monkeypatch):

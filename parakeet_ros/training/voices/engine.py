@@ -9,6 +9,7 @@ import tempfile
 from typing import Protocol
 
 import numpy as np
+from parakeet_ros.recording import SoundError
 from parakeet_ros.training.corpus import SAMPLE_RATE_HZ, Waveform
 import soundfile
 import soxr
@@ -95,6 +96,6 @@ def run_to_wav(command: list[str], text: str = '') -> Speech:
             subprocess.run([*command, wav.name], input=text.encode(), check=True,
                            capture_output=True, timeout=TIMEOUT_S)
             samples, rate_hz = soundfile.read(Path(wav.name), dtype='float32')
-        except (OSError, subprocess.SubprocessError, soundfile.SoundFileError) as error:
+        except (OSError, subprocess.SubprocessError, SoundError) as error:
             raise VoiceError(f'{command[0]} failed: {error}') from error
     return Speech(samples, rate_hz)
