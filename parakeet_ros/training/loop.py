@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 import math
 import os
 from pathlib import Path
@@ -61,10 +62,14 @@ class Trainer:
         self.spent_s = 0.0  # in `run`, before a break, too
         orthogonal = network.wide_matrices() if options.muon else []
         others = [p for p in network.parameters() if all(p is not matrix for matrix in orthogonal)]
-        self._optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(
-            [{'params': [p for p in others if p.dim() > 1], 'weight_decay': options.weight_decay},
-             {'params': [p for p in others if p.dim() <= 1], 'weight_decay': 0.0}],
-            lr=options.learning_rate, betas=(0.9, 0.98), fused=True)]
+        adamw = partial(torch.optim.AdamW, [
+            {'params': [p for p in others if p.dim() > 1], 'weight_decay': options.weight_decay},
+            {'params': [p for p in others if p.dim() <= 1], 'weight_decay': 0.0}],
+            lr=options.learning_rate, betas=(0.9, 0.98))
+        try:
+            self._optimizers: list[torch.optim.Optimizer] = [adamw(fused=True)]
+        except RuntimeError:  # before torch 2.4 there is none on a CPU
+            self._optimizers = [adamw()]
         if orthogonal:
             self._optimizers.append(Muon(
                 orthogonal, options.learning_rate, weight_decay=options.weight_decay))

@@ -21,6 +21,19 @@ def batch(step: int) -> Batch:
     return Batch(waveforms, torch.tensor([[5, 6, 5], [0, 0, 0]]), torch.tensor([3, 0]))
 
 
+def test_without_a_fused_adamw_there_is_the_plain_one(
+        tiny_start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    adamw = torch.optim.AdamW
+
+    def of_torch_2_3(*arguments: object, fused: bool = False, **others: object) -> object:
+        if fused:
+            raise RuntimeError('fused=True requires supported devices')
+        return adamw(*arguments, **others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.optim, 'AdamW', of_torch_2_3)
+    assert isinstance(trainer(tiny_start)._optimizers[0], adamw)
+
+
 def trainer(start: Start, **options: float) -> Trainer:
     settings = {'n_steps': 8, 'warmup_steps': 2, **options}
     return Trainer(start.network(), LoopOptions(**settings))  # type: ignore[arg-type]
