@@ -11,6 +11,8 @@ import sys
 import time
 from typing import TypeVar
 
+from parakeet_ros.this_machine import stay_on_this_machine
+
 try:
     import rclpy
     from rclpy.node import Node
@@ -61,7 +63,7 @@ def live_node(options: argparse.Namespace, make_bench: Callable[[], AnyBench],
     :param parameters: of the node, beside its model and device.
     :raises RuntimeError: the node does not come up.
     """
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    stay_on_this_machine()
     os.environ['ROS_DOMAIN_ID'] = str(options.domain)
     os.environ['OMP_NUM_THREADS'] = str(options.threads)
     command = [sys.executable, '-m', 'parakeet_ros.node', '--ros-args', '--log-level', 'warn']

@@ -7,7 +7,6 @@ The listener prints each text as it arrives on `/speech/text` and a table at the
 import argparse
 from dataclasses import dataclass, field
 import json
-import os
 from pathlib import Path
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 from parakeet_ros.demo_clips import Clip, demo_clips, GAP_S
+from parakeet_ros.this_machine import stay_on_this_machine
 import rclpy
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -99,7 +99,7 @@ class Listener(Node):
 def main(args: list[str] | None = None) -> int:
     """Run the demonstration."""
     options = _parse_arguments(args)
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    stay_on_this_machine()
     clips = [] if options.files else demo_clips()
     files = options.files or [clip.file for clip in clips]
     begin_s = float(int(time.time()))

@@ -5,12 +5,15 @@ import itertools
 import math
 import os
 from pathlib import Path
+import sys
 
 from asr_process import AsrProcess, Process
+from parakeet_ros.this_machine import stay_on_this_machine
 from probe import Probe
 import pytest
 
-os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+sys.path.insert(0, str(Path(__file__).parents[1] / 'bags'))  # its recorder
+stay_on_this_machine()
 DOMAINS = itertools.count(os.getpid() % 90 + 1)  # 1 to 101 are safe on Linux
 
 

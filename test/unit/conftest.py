@@ -1,14 +1,14 @@
 """The packaged model, clips that it gets right, and ROS without other machines."""
 
 from collections.abc import Iterator
-import os
 
 from heldout import Clip, find_clip
 from local_ros import LocalRos
 from parakeet_ros.engine import load_model, Transcriber
+from parakeet_ros.this_machine import stay_on_this_machine
 import pytest
 
-os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+stay_on_this_machine()
 
 
 @pytest.fixture(scope='session')
