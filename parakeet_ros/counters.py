@@ -26,6 +26,7 @@ class Counters:
     dropped_parts: int = 0  # of utterances over the limit of length: the rest is in the result
     guessed: int = 0  # pauses at which the engine began before they had ended an utterance
     discarded: int = 0  # guesses that came to nothing, since speech went on
+    faults: int = 0  # errors of this program while it listened, each a break in the stream
     last_drop_ns: int | None = None  # steady clock
     loads_s: deque[tuple[float, float]] = field(default_factory=_recent)  # audio, time for it
     latencies_ms: deque[float] = field(default_factory=_recent)
@@ -43,7 +44,7 @@ class Counters:
         total = cls(loads_s=deque(), latencies_ms=deque())
         for part in parts:
             for name in ('utterances', 'transcribed', 'empty', 'failed', 'dropped',
-                         'dropped_parts', 'guessed', 'discarded'):
+                         'dropped_parts', 'guessed', 'discarded', 'faults'):
                 setattr(total, name, getattr(total, name) + getattr(part, name))
             total.loads_s.extend(part.loads_s)
             total.latencies_ms.extend(part.latencies_ms)
@@ -62,6 +63,7 @@ class Counters:
             'dropped parts': self.dropped_parts,
             'guessed': self.guessed,
             'discarded guesses': self.discarded,
+            'faults': self.faults,
             'RTFx': self.rtfx,
             'latency p50 ms': self.latency_ms(50),
             'latency p95 ms': self.latency_ms(95),

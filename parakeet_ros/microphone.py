@@ -1,8 +1,9 @@
 """One microphone of the node: its topics, its recognizer, and what it publishes."""
 
 from collections.abc import Callable
+import logging
 
-from parakeet_ros.audio import AudioFormat
+from parakeet_ros.audio import AudioFormat, AudioFormatError
 from parakeet_ros.audio_input import AudioInput
 from parakeet_ros.careful import is_out_of_memory
 from parakeet_ros.diagnostics import ERROR, Problems, RECOGNIZER
@@ -90,7 +91,7 @@ class Microphone:
                     'transcribe', RECOGNIZER, ERROR, 'The engine failed on utterance '
                     f'{result.utterance_id}: {error_text(result.error)}{remedy}')
             else:
-                self.problems.clear('transcribe')
+                self.problems.clear('transcribe', 'listen')
             self.outputs.publish(result)
         partial = self.recognizer.take_partial()
         if partial is not None:
@@ -99,7 +100,18 @@ class Microphone:
 
     def _on_audio(self, audio_format: AudioFormat, data: memoryview, stamp_ns: int,
                   arrival_ns: int, stamped: bool) -> None:
-        is_heard = self._ear.hear(audio_format, data, stamp_ns, arrival_ns, stamped)
+        try:
+            is_heard = self._ear.hear(audio_format, data, stamp_ns, arrival_ns, stamped)
+        except AudioFormatError:
+            raise
+        except Exception as error:  # a fault of this program: what comes next may well be heard
+            logging.getLogger(__name__).exception('listening failed')
+            self.problems.report(
+                'listen', RECOGNIZER, ERROR,
+                f'Listening failed ({type(error).__name__}: {error}); what was being said is lost, '
+                'and the stream begins anew. Please report it.')
+            self.recognizer.abandon()
+            return
         self._quiet_ticks = 0  # but what could not be read lets the stream before it end
         if is_heard:
             self.publish()

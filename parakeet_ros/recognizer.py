@@ -132,6 +132,13 @@ class Recognizer:
             self._stream = stream
         return self._stream
 
+    def abandon(self) -> None:
+        """Give up the audio that has not become an utterance: something failed in it."""
+        self.counters.faults += 1
+        self._ahead.forget()
+        self._close_last()
+        self._stream = None
+
     def take_results(self) -> list[Result]:
         """Return the results that came since the last call, in the order of the stream."""
         results = []

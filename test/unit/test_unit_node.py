@@ -7,6 +7,8 @@ from audio_common_msgs.msg import AudioData
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from heldout import Clip, pcm16, spoken
 from local_ros import LocalRos
+import numpy as np
+from parakeet_ros.audio.vad import EnergyVad
 from parakeet_ros.node import AsrNode
 from parakeet_ros.parameters import settings, UNCONFIGURED
 import pytest
@@ -245,4 +247,37 @@ def test_an_engine_slower_than_real_time_is_a_warning_until_it_is_faster(
     health.until('recognizer', DiagnosticStatus.WARN, 'slower than real time')
     for _ in range(3):
         counters.count(True, timings, engine_ms=100.0)
+    health.until('recognizer', DiagnosticStatus.OK)
+
+
+def test_a_fault_in_listening_costs_what_was_being_said_and_no_more(
+        ros: LocalRos, start: StartNode, easy_clip: Clip,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    health, node = Health(ros), start()
+    texts: list[str] = []
+    operator = ros.node('listener')
+    operator.create_subscription(String, 'speech/text', lambda m: texts.append(m.data), 10)
+    node.autostart()
+    microphone = ros.stranger('microphone').create_publisher(AudioData, 'audio', 1000)
+    ros.until(lambda: node.microphones[0].input.publishers, 'the microphone is seen')
+    ros.until(microphone.get_subscription_count, 'the node has adapted')
+    speech, step = pcm16(spoken(easy_clip)), EnergyVad.step
+
+    def fails_once(vad: EnergyVad, power: float) -> None:
+        monkeypatch.setattr(EnergyVad, 'step', step)
+        raise IndexError('deque index out of range')
+
+    def say(data: bytes) -> None:
+        for begin in range(0, len(data), 6_400):
+            microphone.publish(AudioData(data=data[begin:begin + 6_400]))
+
+    say(speech[:32_000])
+    ros.until(lambda: node.microphones[0].recognizer.is_speaking, 'speaking')
+    monkeypatch.setattr(EnergyVad, 'step', fails_once)
+    say(speech[32_000:38_400])
+    values = health.until('recognizer', DiagnosticStatus.ERROR, 'deque index out of range')
+    assert values['faults'] == '1' and not node.microphones[0].recognizer.is_speaking
+    say(pcm16(np.zeros(16_000, np.float32)))
+    say(speech)
+    ros.until(lambda: texts == [easy_clip.text], 'the next utterance')
     health.until('recognizer', DiagnosticStatus.OK)
