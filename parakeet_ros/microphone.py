@@ -108,8 +108,8 @@ class Microphone:
             logging.getLogger(__name__).exception('listening failed')
             self.problems.report(
                 'listen', RECOGNIZER, ERROR,
-                f'Listening failed ({type(error).__name__}: {error}); what was being said is lost, '
-                'and the stream begins anew. Please report it.')
+                f'Listening failed ({type(error).__name__}: {error}); what was being said is '
+                'lost, and the stream begins anew. Please report it.')
             self.recognizer.abandon()
             return
         self._quiet_ticks = 0  # but what could not be read lets the stream before it end

@@ -20,11 +20,11 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(options: argparse.Namespace) -> int:
     """Print the entries, or remove them."""
-    from parakeet_ros.engine.weight_cache import SIZE_VARIABLE, WeightCache
+    from parakeet_ros.engine.weight_cache import WeightCache
 
-    cache = WeightCache.from_environment()
+    cache = WeightCache.of_user()
     if cache is None:
-        print(f'none is kept ({SIZE_VARIABLE} is 0, or there is no home folder)')
+        print('none is kept: there is no home folder')
         return 0
     if options.clear:
         cache.clear()
@@ -32,5 +32,5 @@ def run(options: argparse.Namespace) -> int:
         used = time.strftime('%Y-%m-%d %H:%M', time.localtime(entry.used_s))
         print(f'{entry.size_bytes / 1e6:8.0f} MB  {used}  {entry.description}')
     print(f'{cache.folder}: {cache.size_bytes() / 1e9:.2f} of at most '
-          f'{cache.limit_bytes / 1e9:g} GB')
+          f'{cache.limit_bytes / 1e9:g} GB{"" if cache.limit_bytes > 0 else ": none is kept"}')
     return 0

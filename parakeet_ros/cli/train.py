@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 import sys
 
@@ -70,8 +71,8 @@ def _check(options: argparse.Namespace) -> None:
                          'another name')
     if not options.output.absolute().parent.is_dir():
         raise ValueError(f'--output {options.output}: there is no such folder; make it first')
-    if not options.minutes > 0 or not options.speech_minutes > 0:
-        raise ValueError('--minutes and --speech-minutes must be above 0')
+    if not all(0 < each < math.inf for each in (options.minutes, options.speech_minutes)):
+        raise ValueError('--minutes and --speech-minutes must be above 0, and not endless')
     if options.steps is not None and options.steps < 1:
         raise ValueError('--steps must be at least 1')
 

@@ -14,6 +14,7 @@ from functools import cache
 import hashlib
 import json
 import logging
+import math
 import os
 from pathlib import Path
 import shutil
@@ -71,19 +72,27 @@ class WeightCache:
 
     @classmethod
     def from_environment(cls) -> WeightCache | None:
+        """Return the user's cache, None where it is turned off; else as `of_user`."""
+        cache = cls.of_user()
+        return cache if cache is not None and cache.limit_bytes > 0 else None
+
+    @classmethod
+    def of_user(cls) -> WeightCache | None:
         """
-        Return the user's cache, None where it is turned off or the user has no folder.
+        Return the user's cache, even if nothing is put there any more; None without a folder.
 
         :raises ValueError: ``PARAKEET_ROS_CACHE_GB`` is not a number.
         """
         text = os.environ.get(SIZE_VARIABLE) or str(DEFAULT_GB)
         try:
             limit_bytes = float(text) * 1e9
+            if math.isnan(limit_bytes):
+                raise ValueError(text)
         except ValueError:
             raise ValueError(f'{SIZE_VARIABLE} is {text!r}; give the gigabytes that converted '
                              'weights may take, 0 for none') from None
         folder = _user_folder()
-        return cls(folder, limit_bytes) if folder and limit_bytes > 0 else None
+        return cls(folder, limit_bytes) if folder else None
 
     def read(self, key: str) -> Prepared | None:
         """Return an entry, None where there is no sound one; a damaged one is removed."""

@@ -14,6 +14,7 @@ import json
 import logging
 from pathlib import Path
 import random
+import shutil
 
 import numpy as np
 from parakeet_ros.engine import load_model
@@ -177,6 +178,8 @@ def _speak(
             texts = TextSource(grammar, general, held_out.withheld, held_out.needed).texts(rng)
             synthesise(folder / engine.name, engine, texts, rng,
                        audio_s=60 * job.speech_minutes, limit_s=limit_s)
+            if not len(Corpus(folder / engine.name)):  # there was no time for any
+                shutil.rmtree(folder / engine.name)
     if not (folder / 'background').exists():
         speech_s = sum(corpus.duration_s for corpus in corpora(folder))
         make_backgrounds(folder / 'background', np.random.default_rng(job.seed),
@@ -201,7 +204,8 @@ def _train(
     say(f'training on {len(batches)} clips, {batches.duration_s / 60:.0f} min, '
         f'from step {trainer.step}')
     if trainer.step >= trainer.options.n_steps:
-        say(f'it was finished; to train anew, remove {checkpoint}')
+        say(f'it was finished after {trainer.step} steps; give more --steps to go on, or remove '
+            f'{job.folder} to have more speech too')
 
     def report(step: int, losses: dict[str, float]) -> None:
         if step % 50 == 0:

@@ -121,6 +121,8 @@ def load_grammar(path: Path) -> Grammar:
         if not isinstance(source, Mapping):
             raise GrammarError('a grammar has a section "sentences" and one "rules"')
         return Grammar(source)
+    except RecursionError:
+        raise GrammarError(f'{path}: its brackets are nested too deeply; use rules') from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, GrammarError) as error:
         raise GrammarError(f'{path}: {error}') from error
 

@@ -5,10 +5,13 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
+from parakeet_ros.bags.report.build import _events
+from parakeet_ros.bags.report.collect import Collector
 from parakeet_ros.bags.report.content import Passage, Run
 from parakeet_ros.bags.report.differences import align, mark, plain_words
 from parakeet_ros.bags.report.histogram import bins, histogram, percentiles
 from parakeet_ros.bags.report.line import Finder, Line, LONGEST_PAUSE_S
+from parakeet_ros.bags.report.published import Published
 from parakeet_ros.bags.report.sound import encode, FLAC, MP3, payload
 from parakeet_ros.bags.report.track import envelope, level_codes, LOWEST_DB, Track
 import pytest
@@ -80,6 +83,32 @@ def test_stretches_lie_at_their_times_and_a_leap_of_the_clock_is_cut_short():
     finder = Finder(line)
     assert finder.find(BASE_NS + 17 * S) == 17
     assert finder.find(BASE_NS + 10**9 * S + S) == 21 + LONGEST_PAUSE_S
+
+
+@pytest.mark.parametrize('ppm', [-100, 50, 100])
+def test_the_drift_of_a_sound_card_is_no_break(ppm):
+    collector, chunk, n_chunks = Collector(), np.zeros(16_000, np.float32), 2_400
+    collector.on_audio(0, chunk)
+    for number in range(1, n_chunks):
+        collector.on_audio(number * S * (1_000_000 + ppm) // 1_000_000, chunk)
+    collected = collector.finish()
+    assert collected.line.end_s == n_chunks
+    events = _events(collected, Published(drops=[(1_000 * S, 1)]), ahead_ns=200 * S)
+    assert [(each.kind, round(each.start_s)) for each in events] == [('drop', 1_200)]
+    again = collected.line.stretches[1]
+    assert again.follows and len(collected.cut(again.line_s - 1, again.line_s + 1)) == 32_000
+
+
+@pytest.mark.parametrize('missing_s', [-5.0, -0.15, 0.15, 5.0])
+def test_a_break_that_the_stamps_tell_is_one(missing_s):
+    collector, chunk = Collector(), np.zeros(16_000, np.float32)
+    for number in range(4):
+        begin_ns = round(number * S + (number >= 2) * missing_s * S)
+        if number == 2:
+            collector.on_gap(begin_ns, round(missing_s * S))
+        collector.on_audio(begin_ns, chunk)
+    [event] = _events(collector.finish(), Published(), 0)
+    assert event.kind == ('gap' if missing_s > 0 else 'restart') and event.start_s == 2
 
 
 def test_stamps_that_occur_twice_are_found_in_their_order():

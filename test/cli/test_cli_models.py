@@ -95,8 +95,18 @@ def test_the_cache_is_listed_and_cleared(
     assert not list((tmp_path / 'parakeet_ros').iterdir())
 
 
-def test_a_cache_that_is_turned_off_says_so(
-        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cache_that_is_turned_off_says_so_and_is_cleared(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    monkeypatch.setattr(loading, 'WORTH_BYTES', 0)
+    load_model(DATA / 'oracle' / 'tinyb.nemo', device='cpu', dtype='bfloat16')
     monkeypatch.setenv('PARAKEET_ROS_CACHE_GB', '0')
     assert main(['cache']) == 0
-    assert 'none is kept' in capsys.readouterr().out
+    entry, folder = capsys.readouterr().out.splitlines()
+    assert 'tinyb.nemo' in entry and folder.endswith('of at most 0 GB: none is kept')
+    assert main(['cache', '--clear']) == 0
+    assert not list((tmp_path / 'parakeet_ros').iterdir())
+    monkeypatch.setenv('PARAKEET_ROS_CACHE_GB', 'nan')
+    assert main(['cache']) == 1
+    assert "PARAKEET_ROS_CACHE_GB is 'nan'" in capsys.readouterr().err

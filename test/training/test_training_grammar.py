@@ -117,3 +117,10 @@ def test_the_words_of_a_number_are_its_own(number: int) -> None:
         else:
             part += values[word]
     assert total + part == number
+
+
+def test_brackets_in_brackets_without_end_are_named(tmp_path: Path) -> None:
+    path = tmp_path / 'deep.yaml'
+    path.write_text(f'sentences: "{"(" * 3000}go{")" * 3000}"')
+    with pytest.raises(GrammarError, match='deep.yaml: its brackets are nested too deeply'):
+        load_grammar(path)

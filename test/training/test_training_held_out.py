@@ -31,8 +31,10 @@ def test_sentences_whose_hashes_keep_them_out_come_first() -> None:
     'go to room number <1..30>',  # few: some of their hashes would keep them out
     '(go | look | turn) (up | down | left | right | in | out | to | back | on | off | home | '
     'away | round | aside)',  # short
+    ['(go | look | turn) (up | down | left | right | in | out | to | back | on | off | home | '
+     'away | round | aside)', 'go to the charging station', 'follow me to the door'],
 ])
-def test_of_few_or_short_sentences_none_is_kept_out(sentences: str) -> None:
+def test_of_few_or_short_sentences_none_is_kept_out(sentences: str | list[str]) -> None:
     grammar = Grammar({'sentences': sentences})
     held_out = hold_out(grammar, 1)
     assert not held_out.withheld and 30 <= len(held_out.sentences) <= 60

@@ -77,15 +77,16 @@ def build(bag: Bag, topic: str, hearings: Sequence[Hearing],
     if not collected.line.stretches:
         raise no_audio(bag, topic, complaints)
     published = read_published(bag, topic)
+    ahead_ns = listeners[0].origin_ns - bag.start_ns
     runs = [Run(hearing.name, hearing.note, _passages(found, collected.line))
             for hearing, found in zip(hearings, heard)]
     if not published.is_empty:
         runs.insert(0, Run(ON_THE_ROBOT, 'what the node published while the bag was recorded',
-                           passages(published, collected.line)))
+                           passages(published, collected.line, ahead_ns)))
     if published.damaged:
         complaints.append(f'{published.damaged} messages on speech/result are not what the node '
                           'publishes')
-    events = _events(collected, published)
+    events = _events(collected, published, ahead_ns)
     return Report(
         title=bag.path.resolve().name,
         facts=_facts(bag, topic, collected, events, listeners[0]),
@@ -143,8 +144,12 @@ def _latencies(published: Published, again: Sequence[Passage]) -> Latencies:
                      'this machine, hearing the bag now, would have needed live.', values)
 
 
-def _events(collected: Collected, published: Published) -> list[Event]:
-    """Return gaps, restarts and drops in order of time."""
+def _events(collected: Collected, published: Published, ahead_ns: int) -> list[Event]:
+    """
+    Return gaps, restarts and drops in order of time.
+
+    :param ahead_ns: of the recorder's clock the one that stamps the audio is so much.
+    """
     line = collected.line
     finder, events = Finder(line), []
     starts_ns = [each.start_ns for each in line.stretches]
@@ -153,13 +158,15 @@ def _events(collected: Collected, published: Published) -> list[Event]:
             end_s = finder.find(stamp_ns)
             events.append(_gap(end_s - missing_ns / NS_PER_S, end_s, missing_ns / NS_PER_S))
     for before, after in zip(line.stretches, line.stretches[1:]):
+        if after.follows:
+            continue
         begin_s = before.line_s + before.seconds
         missing_s = (after.start_ns - before.start_ns) / NS_PER_S - before.seconds
         events.append(_gap(begin_s, after.line_s, missing_s) if missing_s > 0 else Event(
             'restart', begin_s, after.line_s, f'the stamps go back by {-missing_s:.2f} s'))
     finder = Finder(line)
     for receive_ns, count in published.drops:
-        at_s = finder.find(receive_ns)
+        at_s = finder.find(receive_ns + ahead_ns)
         noun = 'utterance was' if count == 1 else 'utterances were'
         events.append(Event('drop', at_s, at_s, f'{count} {noun} dropped'))
     return sorted(events, key=lambda event: event.start_s)

@@ -22,6 +22,7 @@ class _Stretch:
     """The samples of a stretch, 16 kHz, and of each of its frames the levels and `is_speech`."""
 
     start_ns: int
+    follows: bool  # as that of `line.Stretch`
     parts: list[Samples] = field(default_factory=list)
     n_samples: int = 0
     levels_db: array[float] = field(default_factory=lambda: array('f'))
@@ -49,12 +50,15 @@ class Collected:
 
     def cut(self, start_s: float, end_s: float) -> Samples | None:
         """Return the sound between two positions of the line; None where there is none."""
+        found: list[Samples] = []
         for stretch, sound in zip(self.line.stretches, self.sounds):
+            if found and not stretch.follows:
+                break
             first = max(0, round((start_s - stretch.line_s) * SAMPLE_RATE_HZ))
             last = round((end_s - stretch.line_s) * SAMPLE_RATE_HZ)
             if first < min(last, len(sound)):
-                return sound[first:last]
-        return None
+                found.append(sound[first:last])
+        return np.concatenate(found) if found else None
 
 
 class Collector:
@@ -74,8 +78,11 @@ class Collector:
         if not len(waveform):
             return
         last = self._stretches[-1] if self._stretches else None
-        if last is None or abs(time_ns - last.end_ns) > BREAK_NS:
-            last = _Stretch(time_ns)
+        off_ns = abs(time_ns - last.end_ns) if last is not None else 0
+        if last is None or off_ns > BREAK_NS:
+            is_told = bool(self._gaps) and abs(self._gaps[-1][0] - time_ns) <= BREAK_NS
+            drifted = last is not None and off_ns <= 2 * BREAK_NS and not is_told
+            last = _Stretch(time_ns, follows=drifted)
             self._stretches.append(last)
         scaled = np.nan_to_num(waveform) * 32768
         last.parts.append(np.clip(np.round(scaled), -32768, 32767).astype(np.int16))
@@ -97,7 +104,7 @@ class Collector:
         line, sounds, kept = Line(), [], []
         for stretch in self._stretches:
             if stretch.n_samples >= FRAME_SAMPLES:
-                line.add(stretch.start_ns, stretch.n_samples / SAMPLE_RATE_HZ)
+                line.add(stretch.start_ns, stretch.n_samples / SAMPLE_RATE_HZ, stretch.follows)
                 sounds.append(np.concatenate(stretch.parts))
                 kept.append(stretch)
         return Collected(line, _track(line, kept, sounds), sounds, self._gaps)

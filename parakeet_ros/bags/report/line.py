@@ -16,11 +16,13 @@ class Stretch:
     A run of audio without a break in its stamps.
 
     :param line_s: where it begins on the time line.
+    :param follows: nothing is missing before it; only the clock of the samples had drifted.
     """
 
     start_ns: int
     line_s: float
     seconds: float
+    follows: bool = False
 
 
 class Line:
@@ -41,14 +43,14 @@ class Line:
         last = self.stretches[-1] if self.stretches else None
         return last.line_s + last.seconds if last is not None else 0.0
 
-    def add(self, start_ns: int, seconds: float) -> Stretch:
+    def add(self, start_ns: int, seconds: float, follows: bool = False) -> Stretch:
         """Add a stretch after all others, and return it."""
         line_s = self.end_s
-        if self.stretches:
+        if self.stretches and not follows:
             last = self.stretches[-1]
             pause_s = (start_ns - last.start_ns) / NS_PER_S - last.seconds
             line_s += RESTART_PAUSE_S if pause_s < 0 else min(pause_s, LONGEST_PAUSE_S)
-        self.stretches.append(Stretch(start_ns, line_s, seconds))
+        self.stretches.append(Stretch(start_ns, line_s, seconds, follows))
         return self.stretches[-1]
 
     def marks(self, origin_ns: int) -> list[tuple[float, float]]:

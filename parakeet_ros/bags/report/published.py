@@ -81,15 +81,19 @@ def read_published(bag: Bag, audio_topic: str) -> Published:
     return published
 
 
-def passages(published: Published, line: Line) -> tuple[Passage, ...]:
-    """Return what was heard on the time line; without `speech/result` the bare texts."""
+def passages(published: Published, line: Line, ahead_ns: int = 0) -> tuple[Passage, ...]:
+    """
+    Return what was heard on the time line; without `speech/result` the bare texts.
+
+    :param ahead_ns: of the recorder's clock the one that stamps the audio is so much.
+    """
     finder = Finder(line)
     if published.results:
         return tuple(passage for passage in (
             _passage(result, finder) for result in published.results) if passage is not None)
     found = []
     for number, (receive_ns, text) in enumerate(published.texts, start=1):
-        end_s = finder.find(receive_ns) - TEXT_DELAY_S
+        end_s = finder.find(receive_ns + ahead_ns) - TEXT_DELAY_S
         span_s = end_s - TEXT_SPEECH_S, end_s
         found.append(Passage(number, *span_s, *span_s, text, None))
     return tuple(found)

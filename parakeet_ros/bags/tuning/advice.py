@@ -20,7 +20,8 @@ def as_yaml(outcome: Outcome, weights: Weights, has_times: bool) -> str:
     """
     chosen = outcome.best if outcome.is_better else outcome.current
     lines = [f'# {line}' if line else '#' for line in _comment(outcome, weights, has_times)]
-    lines += ['/**:', '  ros__parameters:', '    vad:']
+    lines += ['# Put vad: into your own parameter file: this one holds no other settings.',
+              '/**:', '  ros__parameters:', '    vad:']
     different = changed(outcome.current.config, chosen.config)
     for each in fields(SegmenterConfig):
         value = getattr(chosen.config, each.name)
