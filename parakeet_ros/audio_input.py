@@ -19,6 +19,7 @@ from parakeet_ros.audio_topics import (
     info_topic,
     qos_complaint,
     silence_reason,
+    topic_of,
     type_complaint,
 )
 from parakeet_ros.audio_types import INFO_TYPE, TYPES
@@ -29,6 +30,7 @@ from parakeet_ros.talker import Talker, Verdict
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 QUEUE_DEPTH = 500  # messages; 10 s of 20 ms chunks while the cores are busy, or in a transition
 WATCH_PERIOD_S = 0.5
@@ -62,7 +64,9 @@ class AudioInput:
         self._is_crowded = False
         self._subscription: Any = None
         self._qos: QoSProfile | None = None
-        self.topic = node.resolve_topic_name(f'{prefix}/audio' if prefix else 'audio')
+        self.topic = node.resolve_topic_name(topic_of(prefix))
+        # rclpy remaps every name that it is given: one that is remapped already must not be
+        self._name = node.resolve_topic_name(topic_of(prefix), only_expand=True)
         self.type_name = next(iter(TYPES))  # that is subscribed to
         self.publishers = 0  # of that type
         self.messages = 0
@@ -87,7 +91,7 @@ class AudioInput:
 
     def silence_reason(self) -> str:
         """Say why no message may be coming."""
-        return silence_reason(self._node, self.topic)
+        return silence_reason(self._node, self.topic, self._listed())
 
     def close(self) -> None:
         """Unsubscribe; audio that still waits for its audio_info is handed on first."""
@@ -101,7 +105,7 @@ class AudioInput:
 
     def _watch(self) -> None:
         """Subscribe as the publishers publish; say so if that cannot be done."""
-        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        publishers = self._listed()
         types = {p.topic_type for p in publishers}
         type_name = choose_type(types, self.type_name)
         readable = [p for p in publishers if p.topic_type == type_name]
@@ -122,6 +126,10 @@ class AudioInput:
             self._report_no_info()
             self._hand_on_held()
 
+    def _listed(self) -> list[TopicEndpointInfo]:
+        """Return the publishers that the graph has."""
+        return self._node.get_publishers_info_by_topic(self._name)
+
     def _report(self, key: str, complaint: str | None, level: bytes = ERROR) -> None:
         """Report a problem, or clear it where there is none."""
         if complaint is None:
@@ -133,7 +141,7 @@ class AudioInput:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
         self._subscription = self._node.create_subscription(
-            TYPES[type_name], self.topic, with_info(self._on_message), qos,
+            TYPES[type_name], self._name, with_info(self._on_message), qos,
             event_callbacks=NO_INPUT_EVENTS)
         self.type_name, self._qos = type_name, qos
         self._node.get_logger().info(
@@ -151,8 +159,7 @@ class AudioInput:
         if is_crowded != self._is_crowded:
             self._is_crowded = is_crowded
             self._report('audio publishers', crowd_complaint(
-                self.topic, self._node.get_publishers_info_by_topic(self.topic),
-                are_known=sender is not None) if is_crowded else None)
+                self.topic, self._listed(), are_known=sender is not None) if is_crowded else None)
         return not is_crowded
 
     # --- what they send ------------------------------------------------------------------------

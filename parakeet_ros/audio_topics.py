@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from parakeet_ros.audio_messages import READABLE
 from parakeet_ros.audio_types import INSTALLED, TYPES
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
@@ -70,18 +71,25 @@ def crowd_complaint(topic: str, publishers: Iterable[TopicEndpointInfo],
                 'and one that died does until DDS gives it up, about 20 s later.')))
 
 
-def silence_reason(node: Node, topic: str) -> str:
-    """Say why no message may be coming on a topic."""
-    publishers = node.get_publishers_info_by_topic(topic)
+def silence_reason(node: Node, topic: str, publishers: Iterable[TopicEndpointInfo]) -> str:
+    """Say why no message may be coming on a topic that has these publishers."""
     if publishers:
         return (f'its publisher {", ".join(sorted({node_name(p) for p in publishers}))} is there '
                 'but sends nothing that arrives; look at its log, its device and the network.')
     elsewhere = sorted(
         name for name, types in node.get_topic_names_and_types()
-        if TYPES.keys() & set(types) and node.count_publishers(name))
+        if TYPES.keys() & set(types) and _has_publisher(node, name))
     if elsewhere:
         return f'it has no publisher, but there is audio on {", ".join(elsewhere)}: remap audio.'
     return 'it has no publisher; start one, or remap audio.'
+
+
+def _has_publisher(node: Node, topic: str) -> bool:
+    """Return whether a topic of the graph has one; its name may be none that ROS would allow."""
+    try:
+        return node.count_publishers(topic) > 0
+    except (ValueError, InvalidTopicNameException):
+        return False
 
 
 def node_name(endpoint: TopicEndpointInfo) -> str:
@@ -89,9 +97,14 @@ def node_name(endpoint: TopicEndpointInfo) -> str:
     return f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}'
 
 
+def topic_of(prefix: str, name: str = 'audio') -> str:
+    """Return the name, before it is remapped, of a topic of a microphone."""
+    return f'{prefix}/{name}' if prefix else name
+
+
 def info_topic(node: Node, prefix: str = '') -> str:
     """Return where audio_info is expected: beside the audio topic, unless it is remapped."""
-    audio, info = (f'{prefix}/{n}' if prefix else n for n in ('audio', 'audio_info'))
+    audio, info = topic_of(prefix), topic_of(prefix, 'audio_info')
     resolved = node.resolve_topic_name(info)
     if resolved != node.resolve_topic_name(info, only_expand=True):
         return resolved

@@ -32,12 +32,14 @@ class Problems:
         self._log = log
         self._current: dict[str, Problem] = {}
 
-    def report(self, key: str, task: str, level: bytes, message: str) -> None:
-        """Remember a problem under a key; log it unless it is known."""
+    def report(self, key: str, task: str, level: bytes, message: str) -> bool:
+        """Remember a problem under a key; log it if it is new, and return whether it is."""
         problem = Problem(task, level, message)
-        if self._current.get(key) != problem:
+        is_new = self._current.get(key) != problem
+        if is_new:
             self._current[key] = problem
             self._log(level, message)
+        return is_new
 
     def clear(self, *keys: str) -> None:
         """Forget problems that no longer hold."""

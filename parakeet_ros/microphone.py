@@ -112,6 +112,7 @@ class Microphone:
                 'lost, and the stream begins anew. Please report it.')
             self.recognizer.abandon()
             return
-        self._quiet_ticks = 0  # but what could not be read lets the stream before it end
+        if len(data):  # nothing, or what cannot be read, lets the stream before it end
+            self._quiet_ticks = 0
         if is_heard:
             self.publish()

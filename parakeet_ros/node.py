@@ -6,14 +6,16 @@ and wakes the executor through a guard condition. Nothing here waits for the eng
 deactivation, which waits for the utterances that were accepted, and, shortly, the exit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 import logging
 import os
 import sys
+import time
 from typing import Any
 
 from parakeet_ros import parameters
+from parakeet_ros.audio_topics import topic_of
 from parakeet_ros.diagnostics import ERROR, Problems, RECOGNIZER, WARN
 from parakeet_ros.ending import Ending
 from parakeet_ros.health import HealthReport
@@ -60,6 +62,7 @@ class AsrNode(LifecycleNode):
         self.microphones: list[Microphone] = []
         self._is_active = False
         self._robot_speaks = False
+        self._is_enabled = True
         self._engine_done = self.create_guard_condition(self._publish)
         self.create_service(SetBool, '~/enable', self._on_enable)
         self._robot_speaking = self.create_subscription(
@@ -149,13 +152,26 @@ class AsrNode(LifecycleNode):
         self.engine.warm_up()
         self._steered = SteeredEngine(self.engine, p.hotwords)
         names = p.streams or ('',)
+        self._refuse_shared_topics(names)
         self.worker = Worker(self._steered, p.queue_size, self._wake, p.batch_size)
         self.microphones = [
             Microphone(self, name, p, self.worker, self.engine.name, self._log) for name in names]
         self._on_robot_speaking(Bool(data=self._robot_speaks))
+        for microphone in self.microphones:
+            microphone.set_enabled(self._is_enabled)
         self.get_logger().info(
             f'Loaded {self.engine.name} on {self.engine.device} in '
             f'{str(self.engine.dtype).removeprefix("torch.")}.')
+
+    def _refuse_shared_topics(self, names: Sequence[str]) -> None:
+        """Refuse microphones that are remapped to one topic: they would be one."""
+        topics: dict[str, str] = {}
+        for name in names:
+            topic = self.resolve_topic_name(topic_of(name))
+            if topic in topics:
+                raise ValueError(f'the microphones {topics[topic]!r} and {name!r} of streams are '
+                                 f'both remapped to {topic}; give each a topic of its own')
+            topics[topic] = name
 
     def _activate(self) -> None:
         for microphone in self.microphones:
@@ -216,6 +232,8 @@ class AsrNode(LifecycleNode):
                    ) -> SetBool.Response:
         for microphone in self.microphones:
             microphone.set_enabled(request.data)
+        if self.microphones:
+            self._is_enabled = request.data
         response.success = bool(self.microphones)
         response.message = ('listening' if request.data else 'not listening') if (
             response.success) else 'the node is not configured'
@@ -229,7 +247,8 @@ class AsrNode(LifecycleNode):
     def _on_set_parameters(self, changed: list[Parameter]) -> SetParametersResult:
         settings = {s.name: s for s in parameters.settings()}
         old = self._values()
-        ours = {p.name: p.value for p in changed if p.name in settings and p.value != old[p.name]}
+        last = {p.name: p.value for p in changed if p.name in settings}
+        ours = {name: value for name, value in last.items() if value != old[name]}
         fixed = [name for name in ours if settings[name].change != parameters.DYNAMIC]
         if fixed and self.engine is not None:
             return SetParametersResult(successful=False, reason=(
@@ -239,7 +258,7 @@ class AsrNode(LifecycleNode):
             config = parameters.from_values({**old, **ours})
             if self._steered is not None and 'hotwords' in ours:
                 self._steered.set_hotwords(config.hotwords)
-        except ValueError as error:
+        except (MemoryError, RuntimeError, ValueError) as error:
             return SetParametersResult(successful=False, reason=str(error))
         self.config = config
         for microphone in self.microphones:
@@ -255,6 +274,13 @@ class AsrNode(LifecycleNode):
             logger.warning(message)
         else:
             logger.info(message)
+
+    def report_fault(self, error: Exception) -> None:
+        """Say that a callback failed, which none should."""
+        if self.problems.report(
+                'callback', RECOGNIZER, ERROR,
+                f'A callback failed ({type(error).__name__}: {error}). Please report it.'):
+            logging.getLogger(__name__).error('a callback failed', exc_info=error)
 
     def close(self) -> bool:
         """Publish what the engine can end shortly, release everything; false if it is busy yet."""
@@ -277,15 +303,16 @@ def main(args: list[str] | None = None) -> int:
     node = None
     try:
         ending.at_once()
-        node = AsrNode()
+        try:
+            node = AsrNode()
+        except (ParameterException, ValueError) as error:
+            rclpy.logging.get_logger('asr').fatal(f'Cannot start: {error}')
+            return 2
         ending.when_asked()  # what a handler raises in the import of torch would abort its C++
         node.autostart()
         spin(node, ending)
     except (SystemExit, ExternalShutdownException):
         pass
-    except (ParameterException, ValueError) as error:
-        rclpy.logging.get_logger('asr').fatal(f'Cannot start: {error}')
-        return 2
     finally:
         ending.begin()
         leave(node)
@@ -298,7 +325,13 @@ def spin(node: AsrNode, ending: Ending) -> None:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     while rclpy.ok() and not ending.is_asked_for:
-        executor.spin_once()
+        try:
+            executor.spin_once()
+        except ExternalShutdownException:
+            raise
+        except Exception as error:  # of one callback: the others go on
+            node.report_fault(error)
+            time.sleep(TICK_S)  # if it is always the same
     executor.remove_node(node)
 
 

@@ -9,6 +9,9 @@ from hypothesis.extra import numpy as hnp
 import numpy as np
 from probe import LATCHED, Microphone, pcm_info
 import pytest
+from rcl_interfaces.msg import Parameter as ParameterMsg
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import SetParameters
 
 INFOS = st.builds(
     AudioInfo, channels=st.integers(0, 255), sample_rate=st.one_of(
@@ -74,3 +77,18 @@ def test_speech_after_samples_that_are_no_numbers_is_heard(asr, probe, rate):
     microphone.say(spoken(EASY))
     probe.until(lambda: probe.texts[-1:] == [EASY.text], EASY.text)
     assert 'Traceback' not in asr.output and all(not r['error'] for r in probe.results)
+
+
+def test_a_request_that_no_program_should_send_costs_only_its_answer(start_asr, probe):
+    asr = start_asr()
+    probe.until_active()
+    client = probe.node.create_client(SetParameters, '/asr/set_parameters')
+    probe.until(client.service_is_ready, 'the service')
+    odd = ParameterMsg(name='vad.onset_db', value=ParameterValue(type=99))
+    client.call_async(SetParameters.Request(parameters=[odd]))
+    assert '99' in probe.until_problem('recognizer', 'callback failed')
+    microphone = Microphone(probe, info=pcm_info())
+    microphone.until_heard()
+    microphone.say(spoken(EASY))
+    probe.until(lambda: probe.texts == [EASY.text], 'it hears as before')
+    assert asr.interrupt() == 0 and 'Traceback' in asr.output

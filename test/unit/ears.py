@@ -15,13 +15,13 @@ FALLBACK = AudioFormat(16_000, 1, 'S16LE')
 class Ears:
     """An audio input, what it handed on and what it complained of; and a microphone."""
 
-    def __init__(self, ros: LocalRos) -> None:
+    def __init__(self, ros: LocalRos, *arguments: str) -> None:
         self.ros = ros
         self.heard: list[tuple[AudioFormat, bytes, int]] = []  # format, data, stamp in ns
         self.breaks: list[int] = []  # how much had been heard at each
         self.log: list[str] = []
         self.problems = Problems(lambda level, message: self.log.append(message))
-        self.node = ros.node('ears')
+        self.node = ros.node('ears', *arguments)
         self.microphone = ros.stranger('microphone')
         self.input = AudioInput(self.node, FALLBACK, self._on_audio, self.problems,
                                 on_break=lambda: self.breaks.append(len(self.heard)))

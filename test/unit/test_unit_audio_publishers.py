@@ -160,11 +160,30 @@ def test_the_other_package_of_the_same_name_is_named() -> None:
 
 def test_a_quality_of_service_that_does_not_fit_is_named_with_its_publisher(ears: Ears) -> None:
     ears.publisher()
+    ears.ros.until(lambda: [p for p in ears.node.get_publishers_info_by_topic('/audio')
+                            if p.node_name == 'microphone'], 'its name')
     offered = ears.node.get_publishers_info_by_topic('/audio')
     wanted = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     complaint = qos_complaint('/audio', offered, wanted)
     assert complaint and '/microphone' in complaint and 'Volatile' in complaint
     assert qos_complaint('/audio', offered, QoSProfile(depth=1)) is None
+
+
+def test_a_name_that_is_remapped_to_another_remapped_name_is_its_own_topic(ros: LocalRos) -> None:
+    ears = Ears(ros, '-r', 'audio:=/front', '-r', '/front:=/other', '-r', '/other:=/front')
+    assert ears.input.topic == '/front'
+    publisher = ears.microphone.create_publisher(AudioData, '/front', 10)
+    ears.ros.until(lambda: ears.input.type_name == RAW, 'the type is seen')
+    ears.ros.until(publisher.get_subscription_count, 'the input has adapted')
+    publisher.publish(AudioData(data=b'ab'))
+    ears.until_heard(1)
+
+
+def test_a_name_in_the_graph_that_ros_would_not_allow_is_passed_over(
+        ears: Ears, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ears.node, 'get_topic_names_and_types', lambda: [
+        ('/bot-1/audio', [STAMPED]), ('/audio', [STAMPED])])
+    assert 'start one' in ears.input.silence_reason()
 
 
 def test_silence_is_explained_by_what_the_graph_shows(ears: Ears) -> None:
@@ -176,4 +195,4 @@ def test_silence_is_explained_by_what_the_graph_shows(ears: Ears) -> None:
     ears.microphone.destroy_publisher(elsewhere)
     ears.publisher()
     ears.ros.until(lambda: 'sends nothing' in ears.input.silence_reason(), 'the publisher')
-    assert '/microphone' in ears.input.silence_reason()
+    ears.ros.until(lambda: '/microphone' in ears.input.silence_reason(), 'its name')

@@ -16,6 +16,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_msgs.msg import String
+from std_srvs.srv import SetBool
 
 StartNode = Callable[..., AsrNode]
 OFFLINE = {'model': 'builtin', 'device': 'cpu'}  # what every machine has
@@ -281,3 +282,66 @@ def test_a_fault_in_listening_costs_what_was_being_said_and_no_more(
     say(speech)
     ros.until(lambda: texts == [easy_clip.text], 'the next utterance')
     health.until('recognizer', DiagnosticStatus.OK)
+
+
+def test_a_microphone_that_sends_nothing_but_empty_messages_has_ended(
+        ros: LocalRos, start: StartNode, easy_clip: Clip) -> None:
+    node, texts = start(end_of_stream_s=0.5), []
+    ros.node('listener').create_subscription(
+        String, 'speech/text', lambda m: texts.append(m.data), 10)
+    node.autostart()
+    microphone = ros.stranger('microphone').create_publisher(AudioData, 'audio', 1000)
+    ros.until(lambda: node.microphones[0].input.publishers, 'the microphone is seen')
+    ros.until(microphone.get_subscription_count, 'the node has adapted')
+    speech = pcm16(spoken(easy_clip))
+    for begin in range(0, len(speech) - 28_800, 6_400):  # up to shortly after the last word
+        microphone.publish(AudioData(data=speech[begin:begin + 6_400]))
+
+    def is_heard() -> bool:
+        microphone.publish(AudioData())
+        return bool(texts)
+    ros.until(is_heard, 'the text')
+    assert texts == [easy_clip.text]
+
+
+def test_microphones_that_are_remapped_to_one_topic_are_refused(ros: LocalRos) -> None:
+    health = Health(ros)
+    node = ros.add(AsrNode(
+        parameter_overrides=[Parameter('streams', value=['a', 'b']),
+                             Parameter('model', value='builtin')],
+        cli_args=['--ros-args', '-r', 'a/audio:=/mic', '-r', 'b/audio:=/mic']))
+    assert node.trigger_configure() == FAILURE
+    health.until('recognizer', DiagnosticStatus.ERROR, "'a' and 'b' of streams are both remapped")
+
+
+def test_a_node_that_was_switched_off_is_so_after_it_is_configured_again(
+        start: StartNode) -> None:
+    node = start()
+    request = SetBool.Request(data=False)
+    node.trigger_configure()
+    assert node._on_enable(request, SetBool.Response()).success
+    node.trigger_cleanup()
+    assert not node._on_enable(SetBool.Request(data=True), SetBool.Response()).success
+    node.trigger_configure()
+    assert node.microphones[0].gate.closed_by == 'disabled'
+
+
+def test_hotwords_that_do_not_fit_into_memory_are_refused(
+        start: StartNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = start()
+    node.trigger_configure()
+
+    def too_many(phrases: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+    monkeypatch.setattr(node._steered, 'set_hotwords', too_many)
+    taken, reason = outcome(node, 'hotwords', ['tray'])
+    assert not taken and "can't allocate memory" in reason
+    assert node.config.hotwords == ()
+
+
+def test_of_a_parameter_that_is_set_twice_at_once_the_last_counts(start: StartNode) -> None:
+    node = start()
+    name, old = 'vad.hangover_s', node.config.vad.hangover_s
+    assert node.set_parameters_atomically(
+        [Parameter(name, value=3.0), Parameter(name, value=old)]).successful
+    assert node.get_parameter(name).value == node.config.vad.hangover_s == old
