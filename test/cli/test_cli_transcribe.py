@@ -41,7 +41,7 @@ def test_one_file_gives_its_text_alone(capsys, texts):
 
 def test_a_hotword_is_preferred_to_what_sounds_like_it(capsys, texts):
     assert texts[0] == 'where is the tool'
-    assert run(CLIPS[0], '--hotword', 'table:8') == 0
+    assert run(CLIPS[0], '--hotword', 'table:12') == 0
     assert capsys.readouterr().out == 'where is the table\n'
 
 

@@ -5,7 +5,7 @@ from probe import Microphone, pcm_info
 import pytest
 
 CLIP = next(clip for clip in SHORT_CLIPS if clip.text == 'where is the tool')
-STEERED = 'where is the table'  # what a weight of 8 on the last word makes of it
+STEERED = 'where is the table'  # what a weight of 12 on the last word makes of it
 
 
 def test_a_word_changes_after_param_set_while_running(start_asr, probe):
@@ -14,8 +14,8 @@ def test_a_word_changes_after_param_set_while_running(start_asr, probe):
     microphone = Microphone(probe, info=pcm_info())
     microphone.until_heard()
     expected = []
-    for hotwords, text in (([''], CLIP.text), (['table:8'], STEERED),
-                           (['tray', 'table:9'], STEERED), ([''], CLIP.text)):
+    for hotwords, text in (([''], CLIP.text), (['table:12'], STEERED),
+                           (['tray', 'table:13'], STEERED), ([''], CLIP.text)):
         assert probe.set_parameter('hotwords', hotwords) == (True, '')
         for bad, words in ((['Zoë'], ['Zoë', 'vocabulary']), (['tool:x'], ["'x'", 'above 0'])):
             taken, reason = probe.set_parameter('hotwords', bad)
@@ -26,7 +26,7 @@ def test_a_word_changes_after_param_set_while_running(start_asr, probe):
 
 
 def test_hotwords_are_taken_at_the_start(start_asr, probe):
-    start_asr(hotwords=['tray', 'table:8'])
+    start_asr(hotwords=['tray', 'table:12'])
     probe.until_active()
     microphone = Microphone(probe, info=pcm_info())
     microphone.until_heard()
