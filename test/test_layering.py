@@ -9,10 +9,11 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / 'parakeet_ros'
 RECORDINGS = ('ffmpeg', 'recording')  # files to waveforms, below everything else
-# the glue that listens to a bag as well as to a microphone
+# the glue that listens to a bag as well as to a microphone, or writes what came of it
 ROS_FREE = (
     'ahead', 'audio_complaints', 'audio_formats', 'audio_messages', 'careful', 'counters', 'ear',
-    'gate', 'hotword_syntax', 'parameters', 'recognizer', 'results', 'speech_messages', 'worker')
+    'gate', 'hotword_syntax', 'parameters', 'recognizer', 'results', 'speech_messages',
+    'whole_file', 'worker')
 ROS = {'rclpy', 'launch', 'launch_ros', 'ament_index_python', 'builtin_interfaces'}
 
 
