@@ -80,33 +80,35 @@ def test_a_reader_that_has_seen_enough_is_no_crash() -> None:
     assert result.stderr == ''
 
 
-def test_the_cache_is_listed_and_cleared(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of a cache that holds the converted weights of one model."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     monkeypatch.setattr(loading, 'WORTH_BYTES', 0)
     load_model(DATA / 'oracle' / 'tinyb.nemo', device='cpu', dtype='bfloat16')
+    return tmp_path / 'parakeet_ros'
+
+
+def test_the_cache_is_listed_and_cleared(
+        cached: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['cache']) == 0
     entry, folder = capsys.readouterr().out.splitlines()
     assert entry.endswith('tinyb.nemo, bfloat16')
-    assert folder.startswith(f'{tmp_path / "parakeet_ros"}: 0.00 of at most 8 GB')
+    assert folder.startswith(f'{cached}: 0.00 of at most 8 GB')
     assert main(['cache', '--clear']) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
-    assert not list((tmp_path / 'parakeet_ros').iterdir())
+    assert not list(cached.iterdir())
 
 
 def test_a_cache_that_is_turned_off_says_so_and_is_cleared(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        cached: Path, monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    monkeypatch.setattr(loading, 'WORTH_BYTES', 0)
-    load_model(DATA / 'oracle' / 'tinyb.nemo', device='cpu', dtype='bfloat16')
     monkeypatch.setenv('PARAKEET_ROS_CACHE_GB', '0')
     assert main(['cache']) == 0
     entry, folder = capsys.readouterr().out.splitlines()
     assert 'tinyb.nemo' in entry and folder.endswith('of at most 0 GB: none is kept')
     assert main(['cache', '--clear']) == 0
-    assert not list((tmp_path / 'parakeet_ros').iterdir())
+    assert not list(cached.iterdir())
     monkeypatch.setenv('PARAKEET_ROS_CACHE_GB', 'nan')
     assert main(['cache']) == 1
     assert "PARAKEET_ROS_CACHE_GB is 'nan'" in capsys.readouterr().err

@@ -40,6 +40,7 @@ def test_noise_has_the_wanted_ratio_and_is_the_same_each_time(corpus: Corpus) ->
         clean = corpus.waveform(index)
         power = np.square(waveform - clean).mean() / np.square(clean).mean()
         assert 10 * np.log10(power) == pytest.approx(-10, abs=0.3)
+    assert not np.array_equal(next(recordings(corpus, 10, noise_seed=11)), noisy[0])
 
 
 def test_quiet_clips_have_the_floor_of_a_room(corpus: Corpus) -> None:
