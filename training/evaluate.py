@@ -18,7 +18,7 @@ from pathlib import Path
 
 from parakeet_ros.engine import load_model
 from parakeet_ros.training.corpus import corpora
-from parakeet_ros.training.evaluation import measure, write_recordings
+from parakeet_ros.training.evaluation import measure, NOISE_SEED, write_recordings
 import torch
 
 
@@ -28,6 +28,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('sets', type=Path)
     parser.add_argument('--model', default='builtin')
     parser.add_argument('--snr-db', type=float, help='add noise of this ratio to all clips')
+    parser.add_argument('--noise-seed', type=int, default=NOISE_SEED,
+                        help='for another draw of the noise')
     parser.add_argument('--only', default='', help='sets whose names contain this')
     parser.add_argument('--write', type=Path, metavar='FOLDER',
                         help='write the clips for benchmark/bench_wer.py, and measure nothing')
@@ -48,10 +50,11 @@ def main() -> None:
     engine = load_model(arguments.model)
     record: dict[str, object] = {
         'model': engine.name, 'torch': torch.__version__, 'snr_db': arguments.snr_db,
+        'noise_seed': arguments.noise_seed,
         'date': datetime.now(timezone.utc).strftime('%Y-%m-%d')}
     print(f'{"set":<40}{"clips":>6}{"words":>7}{"WER %":>8}{"right %":>9}{"inserted/min":>14}')
     for corpus in sets:
-        score = measure(engine, corpus, arguments.snr_db)
+        score = measure(engine, corpus, arguments.snr_db, arguments.noise_seed)
         print(f'{corpus.name:<40}{score.clips:>6}{score.words:>7}{score.wer_percent:>8.1f}'
               f'{score.right_percent:>9.0f}{score.inserted_per_minute:>14.1f}', flush=True)
         record[corpus.name] = vars(score)

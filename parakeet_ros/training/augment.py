@@ -8,8 +8,9 @@ once, so that a clip costs little.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from parakeet_ros.training.noise import air, Generator, murmur, NOISES, unit
 from parakeet_ros.training.rooms import reverberated, room
 import torch
 from torch import Tensor
+
+Spectrum = NDArray[np.floating[Any]]  # [n_frequencies]
 
 NOISE_PIECE_S = 12.0
 NOISE_PIECES = 10
@@ -148,28 +151,32 @@ def faster(waveform: Waveform, speed: float) -> Waveform:
 
 def band_limited(waveform: Waveform, low_hz: float, high_hz: float) -> Waveform:
     """Keep the frequencies between two edges, as a telephone line or a cheap microphone does."""
-    size = 1 << (len(waveform) - 1).bit_length()
-    frequency_hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE_HZ)
-    inside_hz = np.minimum(frequency_hz - low_hz, high_hz - frequency_hz)
-    gain = np.clip(1 + inside_hz / BAND_EDGE_HZ, 0.003, 1)
-    limited = np.fft.irfft(np.fft.rfft(waveform, size) * gain, size)
-    return limited[:len(waveform)].astype(np.float32)
+    def gain(frequency_hz: Spectrum) -> Spectrum:
+        inside_hz = np.minimum(frequency_hz - low_hz, high_hz - frequency_hz)
+        return np.asarray(np.clip(1 + inside_hz / BAND_EDGE_HZ, 0.003, 1))
+    return _filtered(waveform, gain)
 
 
-def equalised(waveform: Waveform, gains_db: NDArray[np.float64]) -> Waveform:
+def equalised(waveform: Waveform, gains_db: Spectrum) -> Waveform:
     """
     Amplify octaves by gains that change steadily from one to the next, and keep the RMS.
 
     :param gains_db: of the frequencies 8,000, 4,000, 2,000 Hz ...; the last one's holds below it
     """
-    size = 1 << (len(waveform) - 1).bit_length()
-    octave = np.log2(8000 / np.fft.rfftfreq(size, 1 / SAMPLE_RATE_HZ)[1:])
-    gain = 10 ** (np.interp(octave, np.arange(len(gains_db)), gains_db) / 20)
-    spectrum = np.fft.rfft(waveform, size)
-    spectrum[1:] *= gain
-    equal: Waveform = np.fft.irfft(spectrum, size)[:len(waveform)].astype(np.float32)
+    def gain(frequency_hz: Spectrum) -> Spectrum:
+        octave = np.log2(8000 / np.maximum(frequency_hz, 1.0))
+        return np.asarray(10 ** (np.interp(octave, np.arange(len(gains_db)), gains_db) / 20))
+    equal = _filtered(waveform, gain)
     equal *= np.float32(_rms(waveform) / (_rms(equal) or 1.0))
     return equal
+
+
+def _filtered(waveform: Waveform, gain: Callable[[Spectrum], Spectrum]) -> Waveform:
+    """Multiply the spectrum by a gain for each frequency in Hz."""
+    size = 1 << (len(waveform) - 1).bit_length()
+    frequency_hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE_HZ)
+    filtered = np.fft.irfft(np.fft.rfft(waveform, size) * gain(frequency_hz), size)
+    return filtered[:len(waveform)].astype(np.float32)
 
 
 def spec_augment(features: Tensor, lengths: Tensor, generator: torch.Generator, *,

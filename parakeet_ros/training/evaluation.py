@@ -69,20 +69,22 @@ def transcribe(engine: Transcriber, waveforms: Iterable[Waveform]) -> list[str]:
     return [engine.transcribe(waveform).text for waveform in waveforms]
 
 
-def measure(engine: Transcriber, corpus: Corpus, snr_db: float | None = None) -> Score:
+def measure(engine: Transcriber, corpus: Corpus, snr_db: float | None = None,
+            noise_seed: int = NOISE_SEED) -> Score:
     """Transcribe every clip of a corpus, in noise if a ratio is given, and count the errors."""
-    heard = transcribe(engine, recordings(corpus, snr_db))
+    heard = transcribe(engine, recordings(corpus, snr_db, noise_seed))
     return compare([clip.text for clip in corpus.clips], heard, corpus.duration_s)
 
 
-def recordings(corpus: Corpus, snr_db: float | None = None) -> Iterator[Waveform]:
+def recordings(corpus: Corpus, snr_db: float | None = None, noise_seed: int = NOISE_SEED
+               ) -> Iterator[Waveform]:
     """
     Yield the clips of a corpus over the floor of a quiet room, or in noise of this ratio.
 
-    The noise is the same at every call: of all kinds that training knows, other pieces of it.
+    The noise is the same for the same seed: of all kinds that training knows, other pieces of it.
     """
-    rng = np.random.default_rng(NOISE_SEED)
-    noises = Augmenter(NOISE_SEED, pieces=3) if snr_db is not None else None
+    rng = np.random.default_rng(noise_seed)
+    noises = Augmenter(noise_seed, pieces=3) if snr_db is not None else None
     for index in range(len(corpus)):
         waveform = corpus.waveform(index)
         if noises is None or snr_db is None:
