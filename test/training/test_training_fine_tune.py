@@ -27,8 +27,8 @@ sentences:
   - (so | to) (e | o)
 """
 # What a whistle of three letters needs no hardening against, in the time of a test.
-GENTLE = AugmentOptions(room_share=0, noise_share=0, band_share=0, long_silence_share=0,
-                        clipped_share=0)
+GENTLE = AugmentOptions(equalised_share=0, room_share=0, noise_share=0, band_share=0,
+                        long_silence_share=0, clipped_share=0)
 STEPS = 340
 
 
