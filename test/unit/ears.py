@@ -37,6 +37,12 @@ class Ears:
         self.ros.until(publisher.get_subscription_count, 'the input subscribes')
         return publisher
 
+    def publishers(self, count: int) -> list[Publisher]:
+        """Return publishers of a topic that all of them are known to be on."""
+        publishers = [self.publisher() for _ in range(count)]
+        self.ros.until(lambda: self.input.publishers == count, f'{count} are listed')
+        return publishers
+
     def until_heard(self, count: int) -> None:
         """Wait for so many messages."""
         self.ros.until(lambda: len(self.heard) >= count, f'{count} messages')

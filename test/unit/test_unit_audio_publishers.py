@@ -23,7 +23,7 @@ def ears(ros: LocalRos) -> Ears:
 
 
 def test_two_publishers_at_once_are_refused_until_one_leaves(ears: Ears) -> None:
-    first, second = ears.publisher(), ears.publisher()
+    first, second = ears.publishers(2)
     first.publish(stamped(b'a1'))
     ears.until_heard(1)
     for number in range(10):
@@ -48,7 +48,7 @@ def test_two_publishers_at_once_are_refused_until_one_leaves(ears: Ears) -> None
 
 
 def test_a_second_publisher_that_says_nothing_disturbs_nobody(ears: Ears) -> None:
-    first, _ = ears.publisher(), ears.publisher()
+    first, _ = ears.publishers(2)
     for _ in range(20):
         first.publish(stamped(b'ab'))
     ears.until_heard(20)
@@ -64,7 +64,7 @@ def test_where_messages_tell_only_their_numbers_publishers_are_told_apart_by_tho
 
     monkeypatch.setattr(audio_input, 'with_info', as_jazzy_does)
     ears = Ears(ros)
-    first, second = ears.publisher(), ears.publisher()
+    first, second = ears.publishers(2)
     for number in range(20):
         first.publish(stamped(b'a%d' % number))
     ears.until_heard(20)

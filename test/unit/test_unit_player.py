@@ -11,7 +11,7 @@ from typing import Any
 from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
 from hypothesis import given, HealthCheck, settings
 from hypothesis import strategies as st
-from local_ros import LocalRos, next_domain
+from local_ros import LocalRos, next_domain, TIMEOUT_S
 import numpy as np
 from numpy.typing import NDArray
 from parakeet_ros.audio_messages import time_to_ns
@@ -185,6 +185,17 @@ def test_a_file_that_cannot_be_played_ends_with_its_name_and_status_2(
     assert result.stderr.startswith('audio_player: ')
 
 
+def until_caught(pid: int, number: signal.Signals) -> None:
+    """Wait until a process handles a signal, of which nothing else tells from outside."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        status = Path(f'/proc/{pid}/status').read_text()
+        if int(status.partition('SigCgt:')[2].split()[0], 16) >> (number - 1) & 1:
+            return
+        assert time.monotonic() < deadline, f'{number} is not handled'
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize('wait_s', ['60', '0.01'], ids=['waiting', 'playing'])
 def test_the_player_can_be_ended_without_a_complaint(
@@ -195,7 +206,8 @@ def test_the_player_can_be_ended_without_a_complaint(
             [sys.executable, '-m', 'parakeet_ros.player', str(file), '--wait-s', wait_s],
             stderr=subprocess.PIPE, text=True, env=environment) as player:
         if wait_s == '60':
-            time.sleep(2.0)  # nothing tells from outside that it waits
+            until_caught(player.pid, signal.SIGTERM)
+            time.sleep(1.0)  # until it waits
         else:
             assert 'Nobody listens' in player.stderr.readline()
         player.send_signal(number)
