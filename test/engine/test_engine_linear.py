@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parakeet_ros.engine.int8 import quantize_rows, ZERO_OF_SILU
@@ -133,3 +138,14 @@ def test_where_torch_cannot_pack_a_layer_computes_without(monkeypatch, error):
             assert difference(layer(x), functional.linear(x, weight)) < most
     finally:
         packs.cache_clear()
+
+
+@pytest.mark.skipif(platform.machine() != 'x86_64', reason='limits an x86 processor')
+def test_integer_products_that_saturate_are_not_used():
+    """Without VNNI oneDNN adds pairs of products in 16 bits."""
+    ended = subprocess.run(
+        [sys.executable, '-c', 'import torch; from parakeet_ros.engine.linear import packs; '
+         'print(packs(torch.int8))'],
+        env={**os.environ, 'ONEDNN_MAX_CPU_ISA': 'AVX2'}, stdout=subprocess.PIPE, text=True,
+        check=True)
+    assert ended.stdout == 'False\n'
