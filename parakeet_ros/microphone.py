@@ -14,6 +14,8 @@ from parakeet_ros.speech_messages import error_text
 from parakeet_ros.worker import Worker
 from rclpy.lifecycle import LifecycleNode
 
+TICK_S = 0.1  # of the timer that notices the end of a stream
+
 
 class Microphone:
     """
@@ -70,7 +72,8 @@ class Microphone:
         Close an open utterance when the stream has ended.
 
         Ticks without a message are counted rather than seconds since the last one, so that an
-        executor that was held up does not take its own delay for the end of the stream.
+        executor that was held up does not take its own delay for the end of the stream. A message
+        comes when what is in it has been recorded: after a long one the next takes as long.
         """
         self._quiet_ticks += 1
         if self._quiet_ticks == ticks_to_end:
@@ -113,6 +116,6 @@ class Microphone:
             self.recognizer.abandon()
             return
         if len(data):  # nothing, or what cannot be read, lets the stream before it end
-            self._quiet_ticks = 0
+            self._quiet_ticks = -round(audio_format.duration_s(len(data)) / TICK_S)
         if is_heard:
             self.publish()

@@ -19,7 +19,7 @@ from parakeet_ros.audio_topics import topic_of
 from parakeet_ros.diagnostics import ERROR, Problems, RECOGNIZER, WARN
 from parakeet_ros.ending import Ending
 from parakeet_ros.health import HealthReport
-from parakeet_ros.microphone import Microphone
+from parakeet_ros.microphone import Microphone, TICK_S
 from parakeet_ros.parameter_descriptors import descriptor
 from parakeet_ros.worker import Worker
 from rcl_interfaces.msg import SetParametersResult
@@ -34,7 +34,6 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
-TICK_S = 0.1  # of the timer that notices the end of a stream
 DRAIN_TIMEOUT_S = 30.0
 EXIT_DRAIN_S = 0.8  # at the end of the process the engine may end what it is at
 EXIT_TIMEOUT_S = 1.6  # and then the process is gone

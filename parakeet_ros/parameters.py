@@ -68,7 +68,7 @@ class Parameters:
         0.5, 'Seconds of audio not heard after robot_speaking has become false.',
         bounds=(0.0, 10.0), change=DYNAMIC)
     end_of_stream_s: float = _setting(
-        1.0, 'Seconds without a message after which an open utterance is closed.',
+        1.0, 'Seconds after the end of the last audio that close an open utterance.',
         bounds=(0.2, 60.0))
     stale_audio_s: float = _setting(
         5.0, 'Seconds without a message after which diagnostics warn.', bounds=(0.5, 3600.0))

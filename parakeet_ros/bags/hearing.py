@@ -2,7 +2,8 @@
 Hear a bag as the node would have heard it: the same stages, results, ids and stamps.
 
 What differs from a node that is there live: nothing is dropped, whatever the speed of the engine,
-and time is the recorder's. A stream has ended where no message was received for `end_of_stream_s`.
+and time is the recorder's. A stream has ended where no message was received for `end_of_stream_s`
+beyond what the last one lasts.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ class BagListener:
         self._info_topic = bag.info_topic(topic)
         self._robot_topic = bag.robot_speaking_topic(topic)
         self._last_ns: int | None = None
+        self._last_lasts_ns = 0
         self.origin_ns = 0  # the bag's beginning, on the clock that stamps the audio
         self.messages = 0
         self.refused: Counter[str] = Counter()  # messages that could not be read, by the reason
@@ -169,8 +171,8 @@ class BagListener:
             self._ear.set_robot_speaks(message.message.data)
 
     def _take_audio(self, message: BagMessage) -> None:
-        if self._last_ns is not None and (
-                message.receive_ns - self._last_ns >= self._end_of_stream_ns):
+        ended_ns = self._ended_ns
+        if ended_ns is not None and message.receive_ns >= ended_ns:
             self._end_stream()
         self._last_ns = self._backlog.time_ns = message.receive_ns
         try:
@@ -196,16 +198,25 @@ class BagListener:
                 self.refused[str(audio_format)] += 1
                 continue
             chunk = arrival.chunk
+            self._last_lasts_ns = round(1e9 * audio_format.duration_s(len(chunk.data)))
             try:
                 self._ear.hear(audio_format, chunk.data, arrival.stamp_ns, arrival.arrival_ns,
                                chunk.stamp_ns != 0)
             except AudioFormatError as error:
                 self.refused[str(error)] += 1
 
+    @property
+    def _ended_ns(self) -> int | None:
+        """Return when the stream has ended if no further message comes, None before the first."""
+        if self._last_ns is None:
+            return None
+        return self._last_ns + self._last_lasts_ns + self._end_of_stream_ns
+
     def _end_stream(self) -> None:
         """Close an open utterance, as late as the node would have noticed the silence."""
-        if self._last_ns is not None:
-            self._backlog.time_ns = self._last_ns + self._end_of_stream_ns
+        ended_ns = self._ended_ns
+        if ended_ns is not None:
+            self._backlog.time_ns = ended_ns
         self._ear.recognizer.flush()
 
     def _results(self) -> Iterator[Heard]:

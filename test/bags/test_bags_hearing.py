@@ -138,6 +138,12 @@ def test_a_silent_microphone_ends_the_utterance_as_in_the_node(tmp_path, engine,
     assert [h.text for h in heard[-2:]] == list(TEXTS[1:])
 
 
+def test_messages_longer_than_the_silence_that_ends_a_stream_are_one_stream(
+        tmp_path, engine, spoken, reference):
+    path = write_bag(tmp_path / 'bag', list(audio(spoken(*TEXTS), chunk_ms=1500)))
+    assert facts(listen(path, engine)[0]) == facts(reference)
+
+
 def test_audio_that_cannot_be_read_is_counted_with_the_reason(tmp_path, engine, spoken):
     entries = list(audio(spoken(*TEXTS)))
     entries[0].message.coding_format = 'mp3'

@@ -130,6 +130,23 @@ def test_speech_becomes_text_however_it_ends(
     assert texts == [easy_clip.text]
 
 
+def test_messages_longer_than_the_silence_that_ends_a_stream_are_one_stream(
+        ros: LocalRos, start: StartNode, easy_clip: Clip) -> None:
+    texts: list[str] = []
+    ros.node('listener').create_subscription(
+        String, 'speech/text', lambda message: texts.append(message.data), 10)
+    node = start(end_of_stream_s=0.2)
+    node.autostart()
+    microphone = ros.stranger('microphone').create_publisher(AudioData, 'audio', 100)
+    ros.until(microphone.get_subscription_count, 'the node listens')
+    audio = pcm16(spoken(easy_clip))
+    for begin in range(0, len(audio), 25_600):  # each lasts 0.8 s, and comes when it has ended
+        ros.spin(0.8)
+        microphone.publish(AudioData(data=audio[begin:begin + 25_600]))
+    ros.until(lambda: texts, 'a text')
+    assert texts == [easy_clip.text]
+
+
 # --- parameters ---------------------------------------------------------------------------------
 
 
