@@ -3,6 +3,7 @@
 import os
 import signal
 from threading import Event, Thread
+import time
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -19,7 +20,7 @@ class Ending:
 
     def __init__(self, timeout_s: float) -> None:
         self.is_asked_for = False
-        self._begins, self._is_over = Event(), Event()
+        self._begins = Event()
         Thread(target=self._end_late, args=(timeout_s,), name='ending', daemon=True).start()
 
     def at_once(self) -> None:
@@ -38,10 +39,6 @@ class Ending:
             signal.signal(number, signal.SIG_IGN)
         self._begins.set()
 
-    def over(self) -> None:
-        """Nothing is left that might keep the main thread."""
-        self._is_over.set()
-
     def _raise(self, *_: object) -> None:
         raise SystemExit(0)
 
@@ -52,5 +49,5 @@ class Ending:
 
     def _end_late(self, timeout_s: float) -> None:
         self._begins.wait()
-        if not self._is_over.wait(timeout_s):
-            os._exit(0)
+        time.sleep(timeout_s)
+        os._exit(0)

@@ -12,7 +12,8 @@ import logging
 import os
 import sys
 import time
-from typing import Any
+import traceback
+from typing import Any, NoReturn
 
 from parakeet_ros import parameters
 from parakeet_ros.audio_topics import topic_of
@@ -195,14 +196,14 @@ class AsrNode(LifecycleNode):
         for microphone in self.microphones:
             microphone.unsubscribe()
 
-    def _cleanup(self, timeout_s: float = DRAIN_TIMEOUT_S) -> bool:
-        """Free the model; false if the engine is still at it."""
+    def _cleanup(self, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
+        """Free the model; an engine that is still at it ends in its own time."""
         self._unsubscribe()
         for microphone in self.microphones:
             microphone.outputs.destroy()
-        has_ended = self.worker is None or self.worker.stop(timeout_s)
+        if self.worker is not None:
+            self.worker.stop(timeout_s)
         self.engine, self._steered, self.worker, self.microphones = None, None, None, []
-        return has_ended
 
     # --- the executor's callbacks ----------------------------------------------------------
 
@@ -281,42 +282,45 @@ class AsrNode(LifecycleNode):
                 f'A callback failed ({type(error).__name__}: {error}). Please report it.'):
             logging.getLogger(__name__).error('a callback failed', exc_info=error)
 
-    def close(self) -> bool:
-        """Publish what the engine can end shortly, release everything; false if it is busy yet."""
+    def close(self) -> None:
+        """Publish what the engine can end shortly, and release everything."""
         self._deactivate(EXIT_DRAIN_S)
         for microphone in self.microphones:
             microphone.outputs.wait_until_sent()
-        has_ended = self._cleanup(timeout_s=0.1)
+        self._cleanup(timeout_s=0.1)
         self.destroy_node()
-        return has_ended
 
 
-def main(args: list[str] | None = None) -> int:
-    """Run the node until it is shut down."""
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the node until it is shut down, and end the process."""
     # threads that spin while they wait take the cores of a busy robot from each other: 30 times
     # slower where another process wants a core (libgomp reads this when torch is imported)
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     # rclpy would shut down under our feet; so there is time to publish what was accepted
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     ending = Ending(EXIT_TIMEOUT_S)
-    node = None
+    node, status = None, 0
     try:
         ending.at_once()
         try:
             node = AsrNode()
         except (ParameterException, ValueError) as error:
             rclpy.logging.get_logger('asr').fatal(f'Cannot start: {error}')
-            return 2
-        ending.when_asked()  # what a handler raises in the import of torch would abort its C++
-        node.autostart()
-        spin(node, ending)
+            status = 2
+        else:
+            ending.when_asked()  # what a handler raises in the import of torch would abort it
+            node.autostart()
+            spin(node, ending)
     except (SystemExit, ExternalShutdownException):
         pass
-    finally:
-        ending.begin()
-        leave(node)
-        ending.over()
-    return 0
+    except Exception:
+        traceback.print_exc()
+        status = 1
+    ending.begin()
+    if node is not None:
+        node.close()
+    rclpy.try_shutdown()
+    end_process(status)
 
 
 def spin(node: AsrNode, ending: Ending) -> None:
@@ -334,14 +338,18 @@ def spin(node: AsrNode, ending: Ending) -> None:
     executor.remove_node(node)
 
 
-def leave(node: AsrNode | None) -> None:
-    """Close the node, and end at once if the engine is still at it."""
-    has_ended = node is None or node.close()
-    rclpy.try_shutdown()
-    if not has_ended:  # Python would tear torch down under the engine's thread
-        logging.shutdown()
-        os._exit(0)
+def end_process(status: int) -> NoReturn:
+    """
+    End without Python's own end.
+
+    It takes torch apart, which lasts seconds on a busy computer and may meet the engine's thread.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(status)
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -2,11 +2,11 @@
 The node with its real engine, which fails where a test wants it to.
 
 Waveforms that reach FULL_SCALE raise. More than MEMORY_S seconds of audio at once is out of
-memory. Every batch takes BUSY_S seconds longer.
+memory. Every batch takes BUSY_S seconds longer. To take Python apart would take a minute.
 """
 
+import atexit
 import os
-import sys
 import time
 from typing import Any
 
@@ -33,5 +33,7 @@ def fail_or_transcribe(self: Transcriber, waveforms: Any, *args: Any, **kwargs: 
 
 Transcriber.transcribe_batch = fail_or_transcribe
 
+atexit.register(time.sleep, 60)
+
 if __name__ == '__main__':
-    sys.exit(main())
+    main()
