@@ -22,6 +22,7 @@ from parakeet_ros.ending import Ending
 from parakeet_ros.health import HealthReport
 from parakeet_ros.microphone import Microphone, TICK_S
 from parakeet_ros.parameter_descriptors import descriptor
+from parakeet_ros.robot_voice import RobotVoice
 from parakeet_ros.worker import Worker
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
@@ -32,7 +33,6 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
-from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
 DRAIN_TIMEOUT_S = 30.0
@@ -61,12 +61,11 @@ class AsrNode(LifecycleNode):
         self.worker: Worker | None = None
         self.microphones: list[Microphone] = []
         self._is_active = False
-        self._robot_speaks = False
         self._is_enabled = True
+        self.last_fault_ns: int | None = None  # of a callback, on the steady clock
         self._engine_done = self.create_guard_condition(self._publish)
         self.create_service(SetBool, '~/enable', self._on_enable)
-        self._robot_speaking = self.create_subscription(
-            Bool, 'robot_speaking', self._on_robot_speaking, 10)
+        self._robot_voice = RobotVoice(self, self._on_robot_speaking)
         self.create_timer(TICK_S, self._on_tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._health = HealthReport(self)
 
@@ -156,7 +155,7 @@ class AsrNode(LifecycleNode):
         self.worker = Worker(self._steered, p.queue_size, self._wake, p.batch_size)
         self.microphones = [
             Microphone(self, name, p, self.worker, self.engine.name, self._log) for name in names]
-        self._on_robot_speaking(Bool(data=self._robot_speaks))
+        self._on_robot_speaking(self._robot_voice.speaks)
         for microphone in self.microphones:
             microphone.set_enabled(self._is_enabled)
         self.get_logger().info(
@@ -208,8 +207,7 @@ class AsrNode(LifecycleNode):
     # --- the executor's callbacks ----------------------------------------------------------
 
     def _on_tick(self) -> None:
-        if self._robot_speaks and not self.count_publishers(self._robot_speaking.topic_name):
-            self._on_robot_speaking(Bool(data=False))  # who said so is gone
+        self._robot_voice.watch()
         if self._is_active:
             for microphone in self.microphones:
                 microphone.tick(round(self.config.end_of_stream_s / TICK_S))
@@ -223,10 +221,9 @@ class AsrNode(LifecycleNode):
         for microphone in self.microphones:
             microphone.publish()
 
-    def _on_robot_speaking(self, message: Bool) -> None:
-        self._robot_speaks = message.data
+    def _on_robot_speaking(self, speaks: bool) -> None:
         for microphone in self.microphones:
-            microphone.set_robot_speaks(message.data)
+            microphone.set_robot_speaks(speaks)
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response
                    ) -> SetBool.Response:
@@ -277,6 +274,7 @@ class AsrNode(LifecycleNode):
 
     def report_fault(self, error: Exception) -> None:
         """Say that a callback failed, which none should."""
+        self.last_fault_ns = time.monotonic_ns()
         if self.problems.report(
                 'callback', RECOGNIZER, ERROR,
                 f'A callback failed ({type(error).__name__}: {error}). Please report it.'):
