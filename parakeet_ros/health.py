@@ -12,6 +12,7 @@ from rclpy.clock import Clock, ClockType
 
 PERIOD_S = 1.0
 RECENT_DROP_S = 10.0  # a drop is a warning for so long
+RECENT_FAULT_S = 60.0  # a fault in a callback is an error for so long
 
 
 class HealthReport:
@@ -53,6 +54,9 @@ class HealthReport:
                 'faster device, a smaller model or a larger queue_size.')
         else:
             problems.clear('drops')
+        fault_ns = self._node.last_fault_ns
+        if fault_ns is not None and time.monotonic_ns() - fault_ns > RECENT_FAULT_S * 1e9:
+            problems.clear('callback')
         if counters.transcribed and counters.rtfx < 1:
             problems.report(
                 'slow', RECOGNIZER, WARN, 'The engine is slower than real time. Use a faster '

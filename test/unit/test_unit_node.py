@@ -9,6 +9,7 @@ from heldout import Clip, pcm16, spoken
 from local_ros import LocalRos
 import numpy as np
 from parakeet_ros.audio.vad import EnergyVad
+import parakeet_ros.health
 from parakeet_ros.node import AsrNode
 from parakeet_ros.parameters import settings, UNCONFIGURED
 import pytest
@@ -299,6 +300,16 @@ def test_a_fault_in_listening_costs_what_was_being_said_and_no_more(
     say(speech)
     ros.until(lambda: texts == [easy_clip.text], 'the next utterance')
     health.until('recognizer', DiagnosticStatus.OK)
+
+
+def test_a_fault_of_a_callback_is_an_error_for_a_while(
+        ros: LocalRos, start: StartNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parakeet_ros.health, 'RECENT_FAULT_S', 1.5)
+    reports, node = Health(ros), start()
+    node.autostart()
+    node.report_fault(ValueError('on purpose'))
+    reports.until('recognizer', DiagnosticStatus.ERROR, 'on purpose')
+    reports.until('recognizer', DiagnosticStatus.OK)
 
 
 def test_a_microphone_that_sends_nothing_but_empty_messages_has_ended(
