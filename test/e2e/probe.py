@@ -191,6 +191,11 @@ class Microphone:
         """Wait for the node's subscription."""
         self._probe.until(self._audio.get_subscription_count, 'the node subscribes to audio')
 
+    def until_unheard(self) -> None:
+        """Wait until the node has unsubscribed."""
+        self._probe.until(
+            lambda: not self._audio.get_subscription_count(), 'the node unsubscribes')
+
     def send(self, data: bytes, duration_s: float = 0.0) -> None:
         """Publish one message."""
         message = AudioData(data=data)

@@ -138,7 +138,7 @@ def test_what_a_deactivation_waits_for_is_still_published_after_a_signal(start_f
     probe.until(lambda: probe.speaking[-1:] == [True], 'speaking')
     probe.spin(0.2)
     probe.begin_transition('deactivate')
-    probe.spin(0.2)
+    microphone.until_unheard()
     asr.signal(signal.SIGTERM)
     probe.until(lambda: probe.texts == [EASY.text], 'the text of the open utterance')
     assert asr.wait() == 0

@@ -5,6 +5,13 @@ from parakeet_ros.training.start import fresh_start, Start
 from parakeet_ros.training.vocabulary import train_tokenizer
 import pytest
 from tiny import TINY
+import torch
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    """Draw the same numbers whatever was run before."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope='session')
