@@ -23,6 +23,7 @@ _HUB_ID = re.compile(r'[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?')
 _NEMO_FILES = ('*.nemo',)
 # To find out what the repository holds; the download itself has the library's own limits.
 _TIMEOUT_S = 10.0
+_OR_BUILTIN = 'or use the packaged model of robot commands, builtin'
 
 _logger = logging.getLogger(__name__)
 
@@ -43,12 +44,18 @@ def fetch(source: str) -> Path:
     """
     try:
         cached = _cached(source)
+        if cached is not None:
+            return cached
+        _logger.info('%s is not in the cache: downloading it', source)
+        return _download(source)
+    except CheckpointError:
+        raise
     except Exception as error:  # as in `download`
-        raise _not_found(source, error) from error
-    if cached is not None:
-        return cached
-    _logger.info('%s is not in the cache: downloading it', source)
-    return download(source)
+        raise ModelNotFoundError(
+            f"model '{source}' is neither a path here nor in the cache of the Hugging Face hub, "
+            f'and cannot be downloaded ({_reason(error)}). Where there is a network, run: '
+            f'parakeet-ros download {source} (for a robot without one, copy there the file that '
+            f'it prints, and give its path as the model); {_OR_BUILTIN}') from error
 
 
 def download(source: str) -> Path:
@@ -63,7 +70,10 @@ def download(source: str) -> Path:
     except CheckpointError:
         raise
     except Exception as error:  # which ones depends on the library's version: requests, httpx, xet
-        raise _not_found(source, error) from error
+        raise ModelNotFoundError(
+            f"model '{source}' cannot be downloaded ({_reason(error)}). For a machine without a "
+            'network, do it on another, copy the file that it prints, and give its path as the '
+            f'model; {_OR_BUILTIN}') from error
 
 
 def _download(source: str) -> Path:
@@ -131,17 +141,9 @@ def _split(source: str) -> tuple[str, str | None]:
     return repository, revision or None
 
 
-def _not_found(source: str, error: Exception) -> ModelNotFoundError:
-    """Make the error that says what to do, with the first line of the library's reason."""
+def _reason(error: Exception) -> str:
+    """Return the first line of the library's reason, or what to install."""
     if isinstance(error, ImportError):
-        reason = 'the package huggingface_hub is missing: pip install huggingface_hub'
-    else:
-        lines = str(error).strip().splitlines()
-        reason = f'{type(error).__name__}: {lines[0].rstrip(".") if lines else "no reason given"}'
-    return ModelNotFoundError(
-        f"model '{source}' is neither a path here nor in the cache of the Hugging Face hub, and "
-        f'cannot be downloaded ({reason}). Where there is a network, run: '
-        f'parakeet-ros download {source} (for a robot without one, copy there the file that it '
-        'prints, and give its path as the model). Or use the packaged model of robot commands: '
-        'model:=builtin'
-    )
+        return 'the package huggingface_hub is missing: pip install huggingface_hub'
+    lines = str(error).strip().splitlines()
+    return f'{type(error).__name__}: {lines[0].rstrip(".") if lines else "no reason given"}'

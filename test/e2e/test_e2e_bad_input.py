@@ -83,7 +83,7 @@ def test_no_publisher_is_reported(start_asr, probe):
     ({'model': 'CORRUPT'}, ['broken.nemo']),
     ({'device': 'cuda:99'}, ['cuda']),
     ({'model': DEFAULT_MODEL},
-     [DEFAULT_MODEL, 'model:=builtin', f'parakeet-ros download {DEFAULT_MODEL}']),
+     [DEFAULT_MODEL, 'robot commands, builtin', f'parakeet-ros download {DEFAULT_MODEL}']),
     ({'device': 'abacus'}, ['abacus']),
     ({'dtype': 'float8'}, ['float8']),
     ({'sample_format': 'S24BE'}, ['S24BE']),

@@ -153,9 +153,18 @@ def test_what_cannot_be_fetched_names_the_reason_and_the_ways_out(do: Steps) -> 
                'refused', 'offline mode', 'pip install huggingface_hub')
     for source, answer, reason in zip((*sources, *['nvidia/tiny'] * 3), answers, reasons):
         assert answer['error'] == 'ModelNotFoundError'
-        for words in (source, reason, 'model:=builtin', f'parakeet-ros download {source}'):
+        for words in (source, reason, f'parakeet-ros download {source}'):
             assert words in answer['message']
+        assert answer['message'].endswith('or use the packaged model of robot commands, builtin')
         assert '\n' not in answer['message']
+
+
+def test_a_download_that_fails_does_not_advise_itself(do: Steps) -> None:
+    [answer] = do('download nvidia/absent')
+    assert answer['error'] == 'ModelNotFoundError'
+    assert "model 'nvidia/absent' cannot be downloaded (RepositoryNotFound" in answer['message']
+    assert 'run: ' not in answer['message']
+    assert answer['message'].endswith('or use the packaged model of robot commands, builtin')
 
 
 def test_a_repository_without_one_clear_model_is_refused(do: Steps) -> None:
