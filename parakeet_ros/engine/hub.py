@@ -46,7 +46,7 @@ def fetch(source: str) -> Path:
         cached = _cached(source)
         if cached is not None:
             return cached
-        _logger.info('%s is not in the cache: downloading it', source)
+        _logger.warning('%s is not in the cache: downloading it', source)
         return _download(source)
     except CheckpointError:
         raise

@@ -101,6 +101,14 @@ def test_the_command_fetches_what_is_read_and_it_loads_offline(
     assert loaded['parameters'] > 0
 
 
+def test_a_download_that_nobody_asked_for_is_announced(environment: dict[str, str]) -> None:
+    info = [sys.executable, '-m', 'parakeet_ros', 'info', 'nvidia/tiny']
+    first, second = (subprocess.run(
+        info, env=environment, capture_output=True, text=True, check=True) for _ in range(2))
+    announced = 'nvidia/tiny is not in the cache: downloading it'
+    assert announced in first.stderr and announced not in second.stderr
+
+
 def test_what_is_in_the_cache_is_loaded_without_a_request(do: Steps, hub: FakeHub) -> None:
     first, second = do('load nvidia/tiny', 'load nvidia/tiny')
     assert first == second and first['parameters'] > 0
