@@ -8,12 +8,8 @@ import logging
 import os
 import sys
 
-from parakeet_ros.cli import bag, cache, download, info, train, transcribe
-
 FAILURE = 1  # a model or a sound file is at fault; argparse exits with 2 on wrong usage
 INTERRUPTED = 130  # as a shell reports SIGINT
-
-_VERBS = (transcribe, bag, info, download, cache, train)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -21,8 +17,17 @@ def main(args: Sequence[str] | None = None) -> int:
     Run a verb and return the exit status.
 
     0: done; 1: a model or sound file is missing, damaged or unsupported, and the message on
-    standard error says which; 2: wrong usage; 130: interrupted.
+    standard error says which, or a Python package is missing; 2: wrong usage; 130: interrupted.
     """
+    try:
+        return _run(args)
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f'parakeet-ros: error: the Python package {error.name} is missing; '
+                         'install torch and what requirements/run.txt lists\n')
+        return FAILURE
+
+
+def _run(args: Sequence[str] | None) -> int:
     options = _parser().parse_args(args)
     logging.basicConfig(
         level=logging.INFO if options.verbose else logging.WARNING,
@@ -45,6 +50,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from parakeet_ros.cli import bag, cache, download, info, train, transcribe  # want numpy
+
     parser = argparse.ArgumentParser(
         prog='parakeet-ros',
         description='Speech recognition with NVIDIA Parakeet models in plain PyTorch.',
@@ -52,6 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('-v', '--verbose', action='store_true', help='say what is being done')
     verbs = parser.add_subparsers(title='verbs', metavar='VERB', required=True)
-    for verb in _VERBS:
+    for verb in (transcribe, bag, info, download, cache, train):
         verb.add_parser(verbs)
     return parser

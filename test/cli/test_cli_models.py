@@ -38,6 +38,17 @@ def test_the_module_and_the_command_are_one() -> None:
     assert result.stdout.startswith('usage: parakeet-ros ')
 
 
+@pytest.mark.parametrize('package', ['numpy', 'torch', 'sentencepiece'])
+def test_a_package_that_is_missing_is_named_with_the_remedy(package: str) -> None:
+    code = (f'import sys; sys.modules[{package!r}] = None\n'
+            'from parakeet_ros.cli.main import main; sys.exit(main(sys.argv[1:]))')
+    result = python('-c', code, 'info', 'builtin')
+    assert result.returncode == 1
+    assert result.stderr == (
+        f'parakeet-ros: error: the Python package {package} is missing; install torch and what '
+        'requirements/run.txt lists\n')
+
+
 @pytest.mark.parametrize('model', MODELS)
 def test_info_agrees_with_the_loaded_model(
         model: str, capsys: pytest.CaptureFixture[str]) -> None:
