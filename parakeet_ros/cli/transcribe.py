@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
@@ -73,14 +74,17 @@ def run(options: argparse.Namespace) -> int:
         hotwords = [parse_hotword(text) for text in options.hotword]
     except ValueError as error:
         options.usage_error(f'--hotword: {error}')
+    there = _existing(inputs)
+    failed = [each.path for each in inputs if each not in there]
+    if not there:
+        return 1
     if options.output:
         options.output.mkdir(parents=True, exist_ok=True)
     model = load_model(options.model, options.device, options.dtype)
     decoding = DecodingOptions(hotwords=model.hotwords(hotwords) if hotwords else None)
-    failed = []
-    lengths = [None if each.path == STDIN else duration_s(each.path) for each in inputs]
+    lengths = [None if each.path == STDIN else duration_s(each.path) for each in there]
     with Progress(lengths) as progress:
-        for each in inputs:
+        for each in there:
             progress.begin_file(each.path)
             transcript, problem = _transcribe(model, each.path, options, decoding, progress)
             progress.clear()
@@ -93,6 +97,17 @@ def run(options: argparse.Namespace) -> int:
         sys.stderr.write(f'parakeet-ros: {len(failed)} of {len(inputs)} files failed: '
                          f'{", ".join(failed)}\n')
     return 1 if failed else 0
+
+
+def _existing(inputs: Sequence[Input]) -> list[Input]:
+    """Return those that are there, and name the others before a model is fetched for nothing."""
+    there = []
+    for each in inputs:
+        if each.path == STDIN or Path(each.path).is_file():
+            there.append(each)
+        else:
+            sys.stderr.write(f'parakeet-ros: error: no audio file at {each.path}\n')
+    return there
 
 
 def _transcribe(

@@ -79,6 +79,16 @@ def test_a_bad_file_is_named_and_the_others_go_on(capsys, texts, tmp_path, monke
     assert '2 of 4 files failed' in err and 'Traceback' not in err
 
 
+def test_a_file_that_is_not_there_is_named_before_the_model_is_loaded(capsys, tmp_path):
+    gone, model = tmp_path / 'gone.flac', ['--model', 'gone.nemo']
+    assert run(gone, *model, '--output', tmp_path / 'out') == 1
+    assert capsys.readouterr().err == f'parakeet-ros: error: no audio file at {gone}\n'
+    assert not (tmp_path / 'out').exists()
+    assert run(gone, CLIPS[0], *model) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith(f'no audio file at {gone}') and 'gone.nemo' in second
+
+
 def test_files_are_written_beside_each_other_below_the_folder(tmp_path, texts):
     (tmp_path / 'in' / 'deep').mkdir(parents=True)
     for place, clip in zip(('a.flac', 'deep/b.flac'), CLIPS):
