@@ -25,7 +25,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument('--from', dest='source', default='builtin', metavar='MODEL',
                         help='builtin, or another .nemo file with a TDT head (%(default)s)')
     parser.add_argument('--voices', nargs='+', default=[], metavar='ENGINE',
-                        help='espeak, flite, hibari, kokoro (all that are installed)')
+                        help='espeak, flite, hibari, kokoro, pico, rhvoice (all that are '
+                             'installed)')
     parser.add_argument('--minutes', type=float, default=30.0,
                         help='for all of it, about (%(default)g)')
     parser.add_argument('--steps', type=int, help='so many steps, however long they take')

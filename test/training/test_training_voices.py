@@ -9,6 +9,7 @@ import sys
 from unittest.mock import patch
 
 import numpy as np
+from parakeet_ros.cli.main import main
 from parakeet_ros.training.corpus import Corpus
 from parakeet_ros.training.synthesis import speak_all, synthesise
 from parakeet_ros.training.texts import Text
@@ -147,6 +148,13 @@ def test_kokoro_in_bfloat16_is_closer_to_float32_than_its_int8_graph(
     assert len({len(sound) for sound in sounds}) == 1
     int8, bfloat16, float32 = map(log_spectrum, sounds)
     assert np.abs(bfloat16 - float32).mean() < np.abs(int8 - float32).mean() < 1.5
+
+
+def test_help_of_the_command_names_every_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(['train', '--help'])
+    text = ' '.join(capsys.readouterr().out.split())
+    assert f'{", ".join(sorted(ENGINES))} (all that are installed)' in text
 
 
 @pytest.mark.parametrize('name', sorted(ENGINES))
