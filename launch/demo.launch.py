@@ -14,14 +14,14 @@ SHARE = Path(get_package_share_directory('parakeet_ros'))
 
 
 def play(context: LaunchContext) -> list[Node]:
-    """Play the given file, or the recordings that come with the package."""
+    """Play the given file, or the package's recordings, once the node has loaded its model."""
     file = LaunchConfiguration('file').perform(context)
     files = [file] if file else sorted(glob(str(SHARE / 'demo' / '*.flac')))
     return [Node(
         package='parakeet_ros', executable='audio_player', output='screen',
         namespace=LaunchConfiguration('namespace'),
         remappings=[('audio', LaunchConfiguration('audio_topic'))],
-        arguments=[*files, '--rate', LaunchConfiguration('rate')])]
+        arguments=[*files, '--rate', LaunchConfiguration('rate'), '--wait-s', '3600'])]
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -61,3 +61,11 @@ def test_no_parameter_has_its_value_in_a_launch_file(path: Path) -> None:
                 if isinstance(key, ast.Constant) and key.value in SETTINGS:
                     # OVERRIDES holds types by name; a value would be a second home
                     assert not isinstance(value, ast.Constant), f'{key.value} in {path.name}'
+
+
+def test_the_demo_waits_for_a_node_that_first_downloads_its_model() -> None:
+    [arguments] = [keywords(call)['arguments'] for call in calls(ast.parse(
+        (FOLDER / 'demo.launch.py').read_text(encoding='utf-8')), 'Node')]
+    assert isinstance(arguments, ast.List)
+    given = [each.value for each in arguments.elts if isinstance(each, ast.Constant)]
+    assert float(given[given.index('--wait-s') + 1]) >= 3600
