@@ -17,8 +17,6 @@ from parakeet_ros.audio.vad import EnergyVad
 
 # Stamps jitter and clocks are slewed; further back than this the recording has been restarted.
 BACKWARD_TOLERANCE_NS = 100_000_000
-# Audio without stamps is timed by its samples; lost messages may make that so late.
-UNSTAMPED_TOLERANCE_NS = 1_000_000_000
 # The floor is the quiet edge of a steady background. What is inserted lies a little above it: at
 # the floor, its own quiet edge would lie lower, and gap after gap would drag the floor down.
 FILL_ABOVE_FLOOR_DB = 1.5
@@ -142,7 +140,9 @@ class AudioStream:
         """
         ended = self._bridge(stamp_ns) if stamped else []
         first_sample = self._next_sample
-        if stamp_ns != self._last_stamp_ns if stamped else self._sets_the_time(stamp_ns):
+        if not stamped:
+            self._follow_arrival(first_sample, stamp_ns)
+        elif stamp_ns != self._last_stamp_ns:
             self._stamps.anchor(first_sample, stamp_ns)
         self._last_stamp_ns = stamp_ns
         self._arrivals.anchor(first_sample, stamp_ns if arrival_ns is None else arrival_ns)
@@ -269,14 +269,13 @@ class AudioStream:
         self._line.restart(0, stamp_ns)
         return ended
 
-    def _sets_the_time(self, arrival_ns: int) -> bool:
-        """Tell whether a chunk without a stamp is timed by its arrival, not by its samples."""
-        expected_ns = self._line.expected_ns(self._next_sample)
-        if expected_ns is not None and (
-                self.is_speaking or arrival_ns - expected_ns < UNSTAMPED_TOLERANCE_NS):
-            return False
-        self._line.restart(self._next_sample, arrival_ns)
-        return True
+    def _follow_arrival(self, sample: int, arrival_ns: int) -> None:
+        """Time a chunk without a stamp by its arrival, where counting samples went astray."""
+        is_astray = self._line.is_astray(sample, arrival_ns, self._last_stamp_ns)
+        if is_astray and not self.is_speaking:
+            self._line.restart(sample, arrival_ns)
+            self._stamps.anchor(sample, arrival_ns)
+            self._stamps.forget_before(sample)  # what is kept for a pre-roll is counted from here
 
     def _stamp(self, utterances: list[Utterance]) -> list[StreamUtterance]:
         """Add the times to utterances."""

@@ -132,6 +132,51 @@ def test_audio_without_stamps_catches_up_with_its_arrivals_between_utterances():
     assert stream.statistics.gaps == 0
 
 
+def assert_no_time_is_torn(found):
+    """Assert that every utterance lasts as long as its samples."""
+    for u in found:
+        assert len(u.waveform) / RATE == pytest.approx((u.end_ns - u.start_ns) / 1e9, abs=0.001)
+
+
+@pytest.mark.parametrize(('back_s', 'moved'), [(0.5, [1, 1]), (1.5, [0, 1]), (3.9, [0, 1])])
+def test_audio_without_stamps_goes_back_with_its_clock_between_utterances(back_s, moved):
+    found = play(stream_of(), stamped=False, stamp_of=lambda s: round(
+        (s if s < back_s - 1e-9 else s - 3600) * 1e9))
+    assert speech_s(found) == pytest.approx(
+        np.array(SPEECH_S) - 3600 * np.array(moved)[:, None], abs=0.03)
+    assert_no_time_is_torn(found)
+
+
+def test_audio_without_stamps_that_came_at_once_runs_ahead_until_live_audio_has_followed():
+    # in rounds of 7 s: after 2.6 s of the first its next 6 s are held up, and then come at once
+    def arrival_ns(time_s):
+        return round((8.6 if 2.6 <= time_s < 8.6 else time_s) * 1e9)
+
+    stream, found = stream_of(), []
+    for turn in range(3):
+        for time_s, data in chunks():
+            time_s += turn * LENGTH_S
+            found += stream.push(data, BASE_NS + arrival_ns(time_s), stamped=False)
+    times = np.array(speech_s(found))
+    true = np.array([(a + turn * LENGTH_S, b + turn * LENGTH_S)
+                     for turn in range(3) for a, b in SPEECH_S])
+    ahead_s = np.array([0, 6, 6, 6, 0, 0])[:, None]
+    assert times == pytest.approx(true + ahead_s, abs=0.03), 'and never to and fro'
+    assert_no_time_is_torn(found)
+
+
+@pytest.mark.parametrize('speed', [1.5, 8])
+def test_times_of_a_fast_replay_without_stamps_never_go_back(speed):
+    stream, found = stream_of(), []
+    for turn in range(9):
+        for time_s, data in chunks():
+            stalled_s = 0.2 if turn > 3 else 0  # the player is held up for a while
+            arrival_ns = round(((time_s + turn * LENGTH_S) / speed + stalled_s) * 1e9)
+            found += stream.push(data, BASE_NS + arrival_ns, stamped=False)
+    assert np.diff(speech_s(found), axis=0).min() == pytest.approx(3.0, abs=0.03)
+    assert_no_time_is_torn(found)
+
+
 def test_half_a_sample_before_a_gap_is_not_joined_to_what_follows():
     stream = AudioStream(AudioFormat(RATE, 1, 'S16LE'))
     stream.push(b'\0\0' * 3199 + b'\x11', BASE_NS)
