@@ -147,10 +147,10 @@ class AudioInput:
         self._node.get_logger().info(
             f'Listening to {self.topic} as {type_name}, {qos.reliability.name.lower()}.')
 
-    def _judge(self, sender: Hashable) -> bool:
+    def _judge(self, sender: Hashable, arrival_ns: int) -> bool:
         """Return whether a message is heard, or is one of several publishers', and say so."""
         if sender is not None:
-            verdict = self._talker.judge(sender)
+            verdict = self._talker.judge(sender, arrival_ns)
         else:  # nothing tells whose it is, so all that are listed count
             verdict = Verdict.REFUSED if self.publishers > 1 else Verdict.SAME
         is_crowded = verdict is Verdict.REFUSED
@@ -172,7 +172,9 @@ class AudioInput:
     def _on_message(self, message: Any, message_info: Mapping[str, Any]) -> None:
         self._last_arrival_ns = arrival_ns = time.monotonic_ns()
         self.messages += 1
-        if not self._judge(self._senders.of(message_info)):
+        # messages that waited for a busy executor are judged by when they came
+        received_ns = message_info.get('received_timestamp') or arrival_ns
+        if not self._judge(self._senders.of(message_info), received_ns):
             self.refused += 1 + self._reader.discard()
             return
         try:

@@ -9,6 +9,7 @@ from local_ros import LocalRos
 from parakeet_ros import audio_input, message_info
 from parakeet_ros.audio_topics import qos_complaint, type_complaint
 from parakeet_ros.diagnostics import ERROR, OK
+from parakeet_ros.talker import PAUSE_NS
 import pytest
 from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile
 from std_msgs.msg import String
@@ -45,6 +46,19 @@ def test_two_publishers_at_once_are_refused_until_one_leaves(ears: Ears) -> None
     first.publish(stamped(b'alone'))
     ears.until_heard(len(heard) + 1)
     assert ears.heard[-1][1] == b'alone'
+
+
+def test_publishers_that_take_turns_are_heard_though_their_messages_waited_together(
+        ears: Ears) -> None:
+    first, second = ears.publisher(), ears.publisher()
+    for turn in range(4):
+        for number in range(3):
+            (first, second)[turn % 2].publish(stamped(b'%d%d' % (turn, number)))
+        time.sleep(PAUSE_NS / 1e9 + 0.1)  # nothing is handled
+    ears.until_heard(12)
+    assert [data for _, data, _ in ears.heard] == [
+        b'%d%d' % (turn, number) for turn in range(4) for number in range(3)]
+    assert ears.breaks == [0, 3, 6, 9] and ears.complaint() == (OK, 'fine')
 
 
 def test_a_second_publisher_that_says_nothing_disturbs_nobody(ears: Ears) -> None:

@@ -3,15 +3,21 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from parakeet_ros.message_info import Senders
-from parakeet_ros.talker import SILENT_MESSAGES, Talker, Verdict
+from parakeet_ros.talker import PAUSE_NS, SILENT_MESSAGES, Talker, Verdict
 
 SAME, NEW, REFUSED = Verdict.SAME, Verdict.NEW, Verdict.REFUSED
 
 
 def judge(names: str, talker: Talker | None = None) -> list[Verdict]:
-    """Return the verdicts on messages from publishers with names of one letter."""
+    """Return the verdicts on messages of publishers named by one letter; a space is a pause."""
     talker = talker or Talker()
-    return [talker.judge(name) for name in names]
+    verdicts, now_ns = [], 10**18
+    for name in names:
+        now_ns += PAUSE_NS if name == ' ' else 0
+        if name != ' ':
+            now_ns += PAUSE_NS // 10
+            verdicts.append(talker.judge(name, now_ns))
+    return verdicts
 
 
 def test_one_publisher_is_always_heard() -> None:
@@ -44,6 +50,18 @@ def test_one_that_returns_after_a_long_silence_takes_over_again() -> None:
     assert judge('a' + SILENT_MESSAGES * 'b' + 'aa')[-2:] == [NEW, SAME]
 
 
+def test_publishers_that_take_turns_are_heard_for_ever() -> None:
+    assert judge(5 * 'aaa bbb ') == 10 * [NEW, SAME, SAME]
+    assert judge(3 * 'aaa ') == [NEW] + 8 * [SAME], 'one that pauses goes on'
+
+
+def test_after_a_pause_two_at_once_are_refused_as_before_it() -> None:
+    assert judge('aaa bbaab aab') == [
+        NEW, SAME, SAME, NEW, SAME, NEW, SAME, REFUSED, NEW, SAME, NEW]
+    assert judge('aba bab')[2:] == [REFUSED, NEW, NEW, REFUSED]
+    assert judge('aba bbb')[2:] == [REFUSED, NEW, SAME, SAME]
+
+
 def senders_of(numbers: list[int]) -> list[object]:
     """Return who is taken for the publisher of messages with these numbers."""
     senders = Senders()
@@ -68,10 +86,10 @@ def test_a_name_goes_before_a_number_and_without_both_nothing_is_known() -> None
     assert senders.of({}) is senders.of({'publication_sequence_number': None}) is None
 
 
-@given(st.text('abc', max_size=300))
+@given(st.text('abc ', max_size=300))
 def test_messages_of_two_publishers_are_never_taken_for_one_stream(names: str) -> None:
     last = ''
-    for name, verdict in zip(names, judge(names), strict=True):
+    for name, verdict in zip(names.replace(' ', ''), judge(names), strict=True):
         assert verdict is not SAME or name == last
         if verdict is not REFUSED:
             last = name
