@@ -29,11 +29,18 @@ from parakeet_ros.quiet_events import NO_INPUT_EVENTS
 from parakeet_ros.talker import Talker, Verdict
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 QUEUE_DEPTH = 500  # messages; 10 s of 20 ms chunks while the cores are busy, or in a transition
 WATCH_PERIOD_S = 0.5
+# A message that was latched needs the first, a publisher that does not latch the second. The third
+# hears one that is best effort, and may lose what a reliable one says once.
+INFO_QOS = (
+    QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+    QoSProfile(depth=1),
+    QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
+)
 PROBLEMS = ('audio type', 'audio QoS', 'audio publishers', 'audio format', 'audio info')
 
 
@@ -76,10 +83,8 @@ class AudioInput:
         self._info_subscriptions = [
             node.create_subscription(
                 INFO_TYPE, self._info_topic, with_info(self._on_info),
-                QoSProfile(depth=1, durability=durability), event_callbacks=NO_INPUT_EVENTS)
-            # a latched message needs the one, a publisher that does not latch the other
-            for durability in (DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE)
-            if INFO_TYPE is not None]
+                qos, event_callbacks=NO_INPUT_EVENTS)
+            for qos in INFO_QOS if INFO_TYPE is not None]
         self._watch()
         self._timer = node.create_timer(
             WATCH_PERIOD_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))

@@ -17,6 +17,7 @@ from std_msgs.msg import String
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 VOLATILE = QoSProfile(depth=1)
+BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 STEREO = AudioInfo(channels=2, sample_rate=48_000, sample_format='S16LE', coding_format='wave')
 
 
@@ -61,7 +62,7 @@ def test_a_publisher_is_heard_whatever_its_reliability(
     ears.until_heard(1)
 
 
-@pytest.mark.parametrize('qos', [LATCHED, VOLATILE])
+@pytest.mark.parametrize('qos', [LATCHED, VOLATILE, BEST_EFFORT])
 def test_the_format_is_taken_from_audio_info_before_and_while_it_plays(
         ears: Ears, qos: QoSProfile) -> None:
     info = ears.microphone.create_publisher(AudioInfo, 'audio_info', qos)
