@@ -40,8 +40,7 @@ def complaints_of(statistics: StreamStatistics) -> dict[str, str]:
             'has gaps: its stamps say that more was recorded than came. Messages are lost on the '
             'way (a slow network, a busy computer), or sample_rate, channels or sample_format is '
             'not what is sent.')
-    if statistics.seconds > OVERRUN_S and (
-            statistics.overrun_seconds > OVERRUN_SHARE * statistics.seconds):
+    if statistics.seconds > OVERRUN_S and statistics.overrun_share > OVERRUN_SHARE:
         complaints['overrun'] = (
             'has more samples than its stamps leave time for: sample_rate, channels or '
             'sample_format is not what is sent.')

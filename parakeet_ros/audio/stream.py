@@ -11,7 +11,7 @@ from parakeet_ros.audio.resample import Resampler
 from parakeet_ros.audio.segmenter import Segmenter, Utterance
 from parakeet_ros.audio.settings import FRAME_SAMPLES, SAMPLE_RATE_HZ, SegmenterConfig
 from parakeet_ros.audio.stamps import StampLine
-from parakeet_ros.audio.stream_statistics import StreamStatistics
+from parakeet_ros.audio.stream_statistics import RecentShare, StreamStatistics
 from parakeet_ros.audio.timeline import NS_PER_S, Timeline
 from parakeet_ros.audio.vad import EnergyVad
 
@@ -74,6 +74,7 @@ class AudioStream:
         self._chunks = self._samples = self._utterances = 0
         self._backward_stamps = self._still_stamps = self._gaps = self._inserted_samples = 0
         self._overrun_ns = 0
+        self._overrun = RecentShare()
         self._gap_sample = -math.inf  # how much had been heard at the latest gap
         self.reset()
 
@@ -113,7 +114,7 @@ class AudioStream:
         """Return the counts up to now."""
         return StreamStatistics(
             chunks=self._chunks,
-            seconds=self._samples / self._format.sample_rate,
+            seconds=self._seconds,
             utterances=self._utterances,
             bad_samples=self._decoder.bad_samples,
             clipped_samples=self._decoder.clipped_samples,
@@ -123,6 +124,7 @@ class AudioStream:
             seconds_since_gap=(self._samples - self._gap_sample) / self._format.sample_rate,
             inserted_seconds=self._inserted_samples / self._format.sample_rate,
             overrun_seconds=self._overrun_ns / NS_PER_S,
+            overrun_share=self._overrun.share,
             level_db=self._segmenter.level_db,
             noise_floor_db=self._segmenter.noise_floor_db,
             faults=self._condition.faults)
@@ -190,6 +192,11 @@ class AudioStream:
         return ended
 
     @property
+    def _seconds(self) -> float:
+        """Return how much has been heard since the stream was made."""
+        return self._samples / self._format.sample_rate
+
+    @property
     def _next_sample(self) -> int:
         """Return where the next chunk begins; a sample it completes belongs to the last one."""
         return self._stretch_samples + (self._decoder.pending_bytes > 0)
@@ -200,6 +207,7 @@ class AudioStream:
         waveform = self._decoder.decode(data)
         self._chunks += 1
         self._samples += len(waveform)
+        self._overrun.update(self._seconds, self._overrun_ns / NS_PER_S)
         clipped = self._decoder.clipped_samples - clipped
         self._condition.hear(waveform, clipped / max(1, len(waveform) * self._format.channels))
         return waveform

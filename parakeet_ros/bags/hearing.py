@@ -126,9 +126,11 @@ class BagListener:
         if statistics.gaps:
             found.append(f'audio is missing on {self._topic} in {statistics.gaps} places, by its '
                          'stamps: messages were lost before they were recorded')
+        whole = replace(statistics, overrun_share=(
+            statistics.overrun_seconds / max(1.0, statistics.seconds)))
         return found + [
             f'the audio on {self._topic} {complaint}'
-            for key, complaint in complaints_of(statistics).items() if key != 'gaps']
+            for key, complaint in complaints_of(whole).items() if key != 'gaps']
 
     @property
     def position_s(self) -> float:

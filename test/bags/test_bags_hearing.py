@@ -186,6 +186,15 @@ def test_what_is_wrong_with_the_audio_is_said(tmp_path, engine, spoken, bag):
     assert listen(bag, engine)[1].complaints == []
 
 
+def test_a_rate_that_was_wrong_only_early_in_a_bag_is_said(tmp_path, engine):
+    start_ns = START_NS + 10 * 10**9
+    early = list(audio(np.tile(NOISE, 300), rate=48_000, chunk_ms=500))  # 10 s
+    early[0].message.sample_rate = 16_000
+    right = audio(np.tile(NOISE, 700), chunk_ms=500, start_ns=start_ns, info=False)  # 70 s
+    [overrun] = listen(write_bag(tmp_path / 'bag', [*early, *right]), engine)[1].complaints
+    assert 'more samples' in overrun
+
+
 def test_a_topic_without_audio_is_refused_with_what_there_is(bag, tmp_path, engine):
     with pytest.raises(BagError, match='there is audio on /audio'):
         listen(bag, engine, '/rear/audio')

@@ -82,6 +82,15 @@ def test_a_rate_that_is_not_what_is_sent_shows_in_the_stamps(
     assert level == WARN and words in message and 'sample_rate' in message
 
 
+def test_a_wrong_rate_is_noticed_after_hours_and_forgotten_when_a_minute_was_right() -> None:
+    desk = Desk()
+    for seconds, stamp_step_s, is_wrong in (
+            (200, 0.02, False), (8, 0.02 / 3, True), (60, 0.02 / 3, True), (62, 0.02, False)):
+        desk.hear(seconds, 0.01 * NOISE, stamp_step_s)
+        assert ('more samples' in desk.complaint()[1]) == is_wrong
+    assert audio_input_values(desk.microphone)['overrun s'] == pytest.approx(68 * 2 / 3, abs=1)
+
+
 def test_stamps_that_stand_still_are_a_warning_until_they_move() -> None:
     desk = Desk()
     desk.hear(2, 0.01 * NOISE, stamp_step_s=0.0)
