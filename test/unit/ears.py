@@ -40,7 +40,11 @@ class Ears:
     def publishers(self, count: int) -> list[Publisher]:
         """Return publishers of a topic that all of them are known to be on."""
         publishers = [self.publisher() for _ in range(count)]
-        self.ros.until(lambda: self.input.publishers == count, f'{count} are listed')
+
+        def names() -> list[str]:
+            return [p.node_name for p in self.node.get_publishers_info_by_topic('audio')]
+        self.ros.until(lambda: names().count('microphone') == self.input.publishers == count,
+                       f'{count} are listed by name')
         return publishers
 
     def until_heard(self, count: int) -> None:
