@@ -28,6 +28,7 @@ import soxr
 Waveform = NDArray[np.float32]  # mono, [n_samples]
 
 STDIN = '-'  # as a path
+MAX_SAMPLE = 1e9  # full scale is 1; sums and powers of what is beyond would overflow
 _STDIN_NAME = 'standard input'
 _BLOCK_SAMPLES = 1 << 16  # of the file, at its own rate
 _RATE_RANGE_HZ = (1_000, 1_000_000)  # a header that says otherwise is damaged
@@ -49,8 +50,8 @@ def read_blocks(source: str | os.PathLike[str], sample_rate: int = 16_000) -> It
     """
     Open a recording of any format, rate and channel count, and return its blocks.
 
-    Channels are mixed down by their mean; samples that are not finite count as 0.  Output sample
-    ``k`` is the recording at the time ``k / sample_rate``.
+    Channels are mixed down by their mean; samples that are not finite, or beyond ``MAX_SAMPLE``,
+    count as 0.  Output sample ``k`` is the recording at the time ``k / sample_rate``.
 
     :param source: the path of a file, or ``-`` for standard input, which goes through a temporary
         file first.
@@ -127,7 +128,7 @@ def _blocks(
                     samples = file.read(_BLOCK_SAMPLES, dtype='float32', always_2d=True)
                     n_read += len(samples)
                     last = len(samples) < _BLOCK_SAMPLES
-                    bad = ~np.isfinite(samples)
+                    bad = ~(np.abs(samples) <= MAX_SAMPLE)  # NaN too
                     n_bad += int(np.count_nonzero(bad))
                     samples[bad] = 0.0
                     waveform = resample(samples.mean(axis=1, dtype=np.float32), last)
@@ -140,7 +141,8 @@ def _blocks(
     if missing_s > _TRUNCATED_S and file.frames < _UNKNOWN_LENGTH:
         _logger.warning('%s is truncated: its last %.1f s are missing', name, missing_s)
     if n_bad:
-        _logger.warning('%s has %d samples that are not finite, taken as 0', name, n_bad)
+        _logger.warning('%s has %d samples that are not finite, or beyond %g, taken as 0',
+                        name, n_bad, MAX_SAMPLE)
 
 
 class _Resampler:

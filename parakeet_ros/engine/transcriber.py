@@ -153,7 +153,7 @@ class Transcriber:
         :param piece_s: for files, as for ``stream``; so is ``keep_silence``.
         :returns: a transcript, for a list or tuple a list of them.
         :raises ValueError: a waveform of another type, dtype, shape or sample rate, or with a
-            sample that is not finite.
+            sample that is not finite or absurdly large.
         :raises FileNotFoundError: there is no such file.
         :raises RecordingError: a file is not readable sound; also a ValueError.
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from parakeet_ros.recording import MAX_SAMPLE
 import torch
 from torch import Tensor
 
@@ -25,9 +26,10 @@ def check_waveform(waveform: Waveform) -> Tensor:
     if waveform.ndim != 1:
         raise ValueError(f'the waveform has shape {list(waveform.shape)}; give mono audio '
                          '[n_samples], one channel at a time')
-    if not bool(waveform.isfinite().all()):
-        raise ValueError('the waveform has NaN or infinite samples; check the source, or replace '
-                         'them with numpy.nan_to_num')
+    if not bool((waveform.abs() <= MAX_SAMPLE).all()):
+        raise ValueError('the waveform has NaN or infinite samples, or some beyond '
+                         f'{MAX_SAMPLE:g}, where full scale is 1; check the source, or replace '
+                         'them by 0')
     return waveform
 
 

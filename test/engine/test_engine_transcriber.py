@@ -69,6 +69,7 @@ def test_short_audio_in_a_batch_keeps_its_place(builtin, heldout, texts):
     (torch.zeros(1600, dtype=torch.float16), 'float16; give float32'),
     (np.full(1600, np.nan, np.float32), 'NaN or infinite'),
     (np.full(1600, np.inf, np.float32), 'NaN or infinite'),
+    (np.full(1600, -1e20, np.float32), r'beyond 1e\+09'),
     ([0.0] * 1600, 'not float'),
     (bytes(6400), 'not bytes'),
 ])

@@ -12,7 +12,7 @@ import tracemalloc
 from hypothesis import given, HealthCheck, settings
 from hypothesis import strategies as st
 import numpy as np
-from parakeet_ros.recording import duration_s, read_blocks, RecordingError
+from parakeet_ros.recording import duration_s, MAX_SAMPLE, read_blocks, RecordingError
 import pytest
 import soundfile
 
@@ -75,6 +75,16 @@ def test_samples_that_are_not_finite_count_as_silence_and_are_reported(tmp_path,
     samples[~np.isfinite(samples)] = 0.0
     np.testing.assert_allclose(found, samples[:, 0], atol=1e-6)
     assert 'a.wav has 11 samples that are not finite' in caplog.text
+
+
+def test_samples_too_large_to_add_up_count_as_silence_and_are_reported(tmp_path, caplog):
+    samples = tone(0.5, RATE, 2)
+    samples[1000:1010] = 3e38
+    samples[2000] = [-1e20, MAX_SAMPLE]
+    found = read(write(tmp_path / 'a.wav', samples, RATE, subtype='FLOAT'))
+    samples[np.abs(samples) > MAX_SAMPLE] = 0.0
+    np.testing.assert_allclose(found, samples.mean(axis=1), rtol=1e-6, atol=1e-6)
+    assert 'a.wav has 21 samples that are not finite, or beyond 1e+09' in caplog.text
 
 
 def test_a_long_file_takes_no_more_memory_than_a_short_one(tmp_path):
