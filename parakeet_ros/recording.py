@@ -84,6 +84,8 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
 
 def duration_s(path: str | os.PathLike[str]) -> float | None:
     """Return the length that the file's header gives; None where it gives none."""
+    if not os.path.isfile(path):  # who opens a pipe waits for its writer
+        return None
     try:
         info = soundfile.info(os.fsencode(path))  # soundfile takes no names that are not UTF-8
     except UNREADABLE:
@@ -92,9 +94,12 @@ def duration_s(path: str | os.PathLike[str]) -> float | None:
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no audio file at {os.fspath(path)}')
-    return Path(path)
+    path = Path(path)
+    if path.is_file():
+        return path
+    if path.exists() and not path.is_dir():  # readers go back and forth
+        raise RecordingError(f'{path} is not a file; pipe it in and give {STDIN}')
+    raise FileNotFoundError(f'no audio file at {path}')
 
 
 def _open(path: Path, name: str) -> soundfile.SoundFile | FfmpegFile:

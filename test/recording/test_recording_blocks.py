@@ -119,6 +119,13 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
             read_blocks(path)
 
 
+def test_a_pipe_with_a_name_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'pipe.wav')
+    assert duration_s(tmp_path / 'pipe.wav') is None
+    with pytest.raises(RecordingError, match=r'pipe\.wav is not a file; pipe it in and give -'):
+        read_blocks(tmp_path / 'pipe.wav')
+
+
 def test_an_absurd_sample_rate_is_refused(tmp_path):
     file = write(tmp_path / 'a.wav', tone(0.1, RATE), 20)
     with pytest.raises(RecordingError, match=r'a\.wav has a sample rate of 20 Hz'):
