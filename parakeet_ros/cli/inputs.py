@@ -28,24 +28,27 @@ class InputError(ValueError):
     """Arguments that cannot be carried out together; the message says which and why."""
 
 
-def find_inputs(arguments: Sequence[str]) -> list[Input]:
+def find_inputs(arguments: Sequence[str], to_files: bool = True) -> list[Input]:
     """
     Return the recordings in the order of the arguments, those of a folder sorted, each once.
 
     Outputs are named as the recordings, with their place below a folder; where that is the same
     for two of them, both keep their suffix.
 
+    :param to_files: whether every output goes to a file, which needs a name of its own.
     :raises InputError: a folder has no sound files, a pattern fits none, or two outputs would
         have the same name.
     """
-    found: dict[str, Path] = {}
+    found: dict[Path, tuple[str, Path]] = {}
     for argument in arguments:
         for path, output in _expand(argument):
-            found.setdefault(path, output)
-    inputs = [Input(path, output.with_suffix('')) for path, output in found.items()]
+            found.setdefault(Path(path), (path, output))  # ./a.wav is a.wav
+    inputs = [Input(path, output.with_suffix('')) for path, output in found.values()]
+    if not to_files:
+        return inputs
     counts = Counter(each.output_stem for each in inputs)
     inputs = [Input(path, output if counts[output.with_suffix('')] > 1 else output.with_suffix(''))
-              for path, output in found.items()]
+              for path, output in found.values()]
     for output, count in Counter(each.output_stem for each in inputs).items():
         if count > 1:
             paths = [each.path for each in inputs if each.output_stem == output]

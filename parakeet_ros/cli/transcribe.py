@@ -59,7 +59,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 def run(options: argparse.Namespace) -> int:
     """Transcribe all files; 1 if any of them failed."""
     try:
-        inputs = find_inputs(options.files)
+        inputs = find_inputs(options.files, to_files=options.output is not None)
     except InputError as error:
         options.usage_error(str(error))
     if len(inputs) > 1 and options.format in _ONE_FILE_FORMATS and not options.output:

@@ -31,8 +31,13 @@ def test_a_folder_gives_its_sound_files_with_their_places(folder):
 
 
 def test_named_files_are_taken_as_they_are_and_once(folder):
-    assert found('b.wav', 'notes.txt', 'gone.wav', '-', 'b.wav') == [
+    assert found('b.wav', 'notes.txt', 'gone.wav', '-', './b.wav') == [
         ('b.wav', 'b'), ('notes.txt', 'notes'), ('gone.wav', 'gone'), ('-', 'stdin')]
+
+
+def test_names_that_are_the_same_matter_to_files_only(folder):
+    inputs = find_inputs(['b.wav', 'sub/b.wav'], to_files=False)
+    assert [each.path for each in inputs] == ['b.wav', 'sub/b.wav']
 
 
 def test_patterns_reach_into_folders(folder):

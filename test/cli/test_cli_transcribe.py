@@ -89,6 +89,14 @@ def test_a_file_that_is_not_there_is_named_before_the_model_is_loaded(capsys, tm
     assert first.endswith(f'no audio file at {gone}') and 'gone.nemo' in second
 
 
+def test_files_of_the_same_name_go_to_standard_output(capsys, texts, tmp_path):
+    for folder in ('a', 'b'):
+        (tmp_path / folder).mkdir()
+        shutil.copy(CLIPS[0], tmp_path / folder / 'x.flac')
+    assert run(tmp_path / 'a' / 'x.flac', tmp_path / 'b' / 'x.flac') == 0
+    assert [line.split(': ')[1] for line in capsys.readouterr().out.splitlines()] == 2 * texts[:1]
+
+
 def test_files_are_written_beside_each_other_below_the_folder(tmp_path, texts):
     (tmp_path / 'in' / 'deep').mkdir(parents=True)
     for place, clip in zip(('a.flac', 'deep/b.flac'), CLIPS):
