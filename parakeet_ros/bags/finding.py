@@ -23,10 +23,12 @@ def find_bags(arguments: Sequence[str]) -> list[Path]:
     a bag; what else lies in a folder, and below it, is searched. What `bag transcribe` has written
     is left out there.
 
-    :raises BagError: a folder holds no bag, or a pattern fits nothing.
+    :raises BagError: an argument is empty, a folder holds no bag, or a pattern fits nothing.
     """
     found: dict[Path, None] = {}
     for argument in arguments:
+        if not argument:
+            raise BagError("'' names no bag; for the present folder give .")
         path = Path(argument)
         if path.is_dir() and not is_bag(path):
             below = dict.fromkeys(_bags_below(path))

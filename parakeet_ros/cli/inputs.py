@@ -36,8 +36,8 @@ def find_inputs(arguments: Sequence[str], to_files: bool = True) -> list[Input]:
     for two of them, both keep their suffix.
 
     :param to_files: whether every output goes to a file, which needs a name of its own.
-    :raises InputError: a folder has no sound files, a pattern fits none, or two outputs would
-        have the same name.
+    :raises InputError: an argument is empty, a folder has no sound files, a pattern fits none, or
+        two outputs would have the same name.
     """
     found: dict[Path, tuple[str, Path]] = {}
     for argument in arguments:
@@ -60,6 +60,8 @@ def find_inputs(arguments: Sequence[str], to_files: bool = True) -> list[Input]:
 def _expand(argument: str) -> Iterator[tuple[str, Path]]:
     """Yield path and output name of each recording that an argument stands for."""
     path = Path(argument)
+    if not argument:
+        raise InputError("'' names no recording; for the present folder give .")
     if argument == STDIN:
         yield STDIN, Path('stdin')
     elif path.is_dir():

@@ -245,7 +245,8 @@ def test_a_folder_that_may_not_be_read_is_named_and_the_others_go_on(
 @pytest.mark.parametrize(('arguments', 'named'), [
     (['{bag}', '--config', '{bag}/metadata.yaml'], 'ros__parameters'),
     (['{bag}', '{bag}/one.mcap', '-f', 'srt'], 'need --output'),
-    (['{empty}'], 'no bags in the folder'), (['{bag}', '-f', 'mp3'], 'invalid choice')])
+    (['{empty}'], 'no bags in the folder'), (['{bag}', '-f', 'mp3'], 'invalid choice'),
+    ([''], "'' names no bag")])
 def test_wrong_usage_is_said(archive, tmp_path, capsys, arguments, named):
     with pytest.raises(SystemExit) as exit_:
         run(*[each.format(bag=archive / 'one', empty=tmp_path) for each in arguments])

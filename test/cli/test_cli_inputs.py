@@ -50,6 +50,7 @@ def test_a_name_that_looks_like_a_pattern_is_a_name(folder):
 
 
 @pytest.mark.parametrize('arguments, message', [
+    ([''], "'' names no recording"),
     (['*.ogg'], r'no files fit \*\.ogg'),
     (['b.wav', 'sub/b.wav'], r'b\.wav and sub/b\.wav have the same name'),
     (['.hidden/empty'], r'no sound files in the folder'),
