@@ -63,7 +63,7 @@ def read_blocks(source: str | os.PathLike[str], sample_rate: int = 16_000) -> It
         spool = _spool(sys.stdin.buffer)
         return _blocks(_open(Path(spool.name), _STDIN_NAME), _STDIN_NAME, sample_rate, spool)
     name = os.fspath(source)
-    return _blocks(_open(_existing(source), name), name, sample_rate, None)
+    return _blocks(_open(existing(source), name), name, sample_rate, None)
 
 
 def read_audio(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
@@ -75,7 +75,7 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
     :raises RecordingError: when it is not readable sound.
     """
     try:
-        with soundfile.SoundFile(os.fsencode(_existing(path))) as file:
+        with soundfile.SoundFile(os.fsencode(existing(path))) as file:
             samples = file.read(dtype='float32', always_2d=True)
             return np.ascontiguousarray(samples, np.float32), int(file.samplerate)
     except UNREADABLE as error:
@@ -93,7 +93,13 @@ def duration_s(path: str | os.PathLike[str]) -> float | None:
     return info.frames / info.samplerate if info.frames < _UNKNOWN_LENGTH else None
 
 
-def _existing(path: str | os.PathLike[str]) -> Path:
+def existing(path: str | os.PathLike[str]) -> Path:
+    """
+    Return the path of a file that is there.
+
+    :raises RecordingError: it is no file.
+    :raises OSError: there is none, or it cannot be looked at.
+    """
     path = Path(path)
     if path.is_file():
         return path

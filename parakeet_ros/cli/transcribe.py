@@ -13,7 +13,7 @@ from parakeet_ros.cli.formats import FORMATS
 from parakeet_ros.cli.inputs import find_inputs, Input, InputError
 from parakeet_ros.cli.progress import Progress
 from parakeet_ros.hotword_syntax import parse_hotword
-from parakeet_ros.recording import duration_s, STDIN
+from parakeet_ros.recording import duration_s, existing, STDIN
 from parakeet_ros.whole_file import write_whole
 
 if TYPE_CHECKING:
@@ -103,10 +103,12 @@ def _existing(inputs: Sequence[Input]) -> list[Input]:
     """Return those that are there, and name the others before a model is fetched for nothing."""
     there = []
     for each in inputs:
-        if each.path == STDIN or Path(each.path).is_file():
+        try:
+            if each.path != STDIN:
+                existing(each.path)
             there.append(each)
-        else:
-            sys.stderr.write(f'parakeet-ros: error: no audio file at {each.path}\n')
+        except (ValueError, OSError) as error:  # their messages name the file
+            sys.stderr.write(f'parakeet-ros: error: {error}\n')
     return there
 
 

@@ -80,7 +80,11 @@ def test_a_bad_file_is_named_and_the_others_go_on(capsys, texts, tmp_path, monke
 
 
 def test_a_file_that_is_not_there_is_named_before_the_model_is_loaded(capsys, tmp_path):
-    gone, model = tmp_path / 'gone.flac', ['--model', 'gone.nemo']
+    gone, pipe, model = tmp_path / 'gone.flac', tmp_path / 'pipe', ['--model', 'gone.nemo']
+    os.mkfifo(pipe)
+    assert run(pipe, tmp_path / (300 * 'x'), *model) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert f'{pipe} is not a file' in first and 'File name too long' in second
     assert run(gone, *model, '--output', tmp_path / 'out') == 1
     assert capsys.readouterr().err == f'parakeet-ros: error: no audio file at {gone}\n'
     assert not (tmp_path / 'out').exists()
