@@ -103,7 +103,9 @@ def existing(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.is_file():
         return path
-    if path.exists() and not path.is_dir():  # readers go back and forth
+    if path.is_dir():
+        os.scandir(path).close()  # its error says why who searched the folder could not
+    elif path.exists():  # readers go back and forth
         raise RecordingError(f'{path} is not a file; pipe it in and give {STDIN}')
     raise FileNotFoundError(f'no audio file at {path}')
 

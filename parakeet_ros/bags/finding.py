@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from glob import glob, has_magic
+import os
 from pathlib import Path
 import re
 
@@ -30,13 +31,13 @@ def find_bags(arguments: Sequence[str]) -> list[Path]:
         if not argument:
             raise BagError("'' names no bag; for the present folder give .")
         path = Path(argument)
-        if path.is_dir() and not is_bag(path):
+        if holds_bags(path):
             below = dict.fromkeys(_bags_below(path))
             if not below:
                 raise BagError(f'no bags in the folder {argument}: a bag is a folder with '
                                f'{METADATA}, or a file that ends in {" or ".join(SUFFIXES)}')
             found |= below
-        elif has_magic(argument) and not path.exists():
+        elif has_magic(argument) and not os.path.exists(path):
             matches = sorted(glob(argument, recursive=True))
             if not matches:
                 raise BagError(f'no bags fit {argument}')
@@ -44,6 +45,14 @@ def find_bags(arguments: Sequence[str]) -> list[Path]:
         else:
             found[path] = None
     return list(found)
+
+
+def holds_bags(path: Path) -> bool:
+    """Tell whether a path is a folder to search; who opens what cannot be looked at says why."""
+    try:
+        return path.is_dir() and not is_bag(path)
+    except OSError:
+        return False
 
 
 def is_bag(folder: Path) -> bool:

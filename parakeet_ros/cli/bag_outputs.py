@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+import os
 from pathlib import Path
 import sys
 
 from parakeet_ros.bags.errors import BagError
-from parakeet_ros.bags.finding import is_bag
+from parakeet_ros.bags.finding import holds_bags
 from parakeet_ros.bags.writing import SPEECH_SUFFIX
 from parakeet_ros.cli.bag_job import BAG_FORMATS
 from parakeet_ros.whole_file import write_whole
@@ -23,12 +24,12 @@ def output_stems(bags: Sequence[Path], arguments: Sequence[str]) -> dict[Path, s
 
     :raises BagError: two bags would have the same name even so.
     """
-    folders = [Path(each) for each in arguments if Path(each).is_dir() and not is_bag(Path(each))]
+    folders = [Path(each) for each in arguments if holds_bags(Path(each))]
     places = {}
     for bag in bags:
         above = next((each for each in folders if each in bag.parents), None)
         places[bag] = bag.relative_to(above) if above else Path(bag.absolute().name)
-    stems = {bag: str(place.with_suffix('')) if bag.is_file() else str(place)
+    stems = {bag: str(place.with_suffix('')) if os.path.isfile(bag) else str(place)
              for bag, place in places.items()}
     counts = Counter(stems.values())
     stems = {bag: stem if counts[stem] == 1 else str(places[bag]) for bag, stem in stems.items()}

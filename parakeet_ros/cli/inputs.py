@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
+import os
 from pathlib import Path
 
 from parakeet_ros.recording import STDIN
@@ -31,6 +32,8 @@ class InputError(ValueError):
 def find_inputs(arguments: Sequence[str], to_files: bool = True) -> list[Input]:
     """
     Return the recordings in the order of the arguments, those of a folder sorted, each once.
+
+    What cannot be looked at is among them: who opens it says why, and the others go on.
 
     Outputs are named as the recordings, with their place below a folder; where that is the same
     for two of them, both keep their suffix.
@@ -64,19 +67,37 @@ def _expand(argument: str) -> Iterator[tuple[str, Path]]:
         raise InputError("'' names no recording; for the present folder give .")
     if argument == STDIN:
         yield STDIN, Path('stdin')
-    elif path.is_dir():
-        files = [file for file in sorted(path.rglob('*'))
-                 if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file()
-                 and not any(part.startswith('.') for part in file.relative_to(path).parts)]
+    elif os.path.isdir(path):
+        files = sorted(_recordings_below(path))
         if not files:
             raise InputError(f'no sound files in the folder {argument}; name other files one by '
                              'one')
-        yield from ((str(file), file.relative_to(path)) for file in files)
-    elif has_magic(argument) and not path.exists():
+        yield from ((str(file), Path(path.absolute().name) if file == path
+                     else file.relative_to(path)) for file in files)
+    elif has_magic(argument) and not os.path.exists(path):
         matches = [match for match in sorted(glob(argument, recursive=True))
-                   if Path(match).is_file()]
+                   if _may_be_file(Path(match))]
         if not matches:
             raise InputError(f'no files fit {argument}')
         yield from ((match, Path(Path(match).name)) for match in matches)
     else:
         yield argument, Path(path.name)
+
+
+def _recordings_below(top: Path) -> Iterator[Path]:
+    """Yield the sound files in a folder and below, and the folders that cannot be looked into."""
+    unreadable: list[OSError] = []
+    for folder, inside, names in os.walk(top, onerror=unreadable.append):
+        inside[:] = [name for name in inside if not name.startswith('.')]
+        for file in (Path(folder, name) for name in names if not name.startswith('.')):
+            if file.suffix.lower() in AUDIO_SUFFIXES and _may_be_file(file):
+                yield file
+    yield from (Path(error.filename) for error in unreadable)
+
+
+def _may_be_file(path: Path) -> bool:
+    """Tell whether a path is a file, or cannot be looked at."""
+    try:
+        return path.is_file()
+    except OSError:
+        return True

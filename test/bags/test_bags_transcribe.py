@@ -236,9 +236,11 @@ def test_a_folder_that_may_not_be_read_is_named_and_the_others_go_on(
         return iterdir(path)
 
     monkeypatch.setattr(Path, 'iterdir', guarded)
-    assert run(tmp_path) == 1
+    too_long = tmp_path / f'{300 * "x"}.mcap'
+    assert run(tmp_path, tmp_path / 'lost+found', too_long) == 1
     out, err = capsys.readouterr()
     assert TEXTS == [line for line in words(out) if line in TEXTS]
+    assert f'File name too long: {str(too_long)!r}' in err
     assert f'Permission denied: {str(tmp_path / "lost+found")!r}' in err
 
 

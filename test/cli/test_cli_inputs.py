@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from parakeet_ros.cli.inputs import find_inputs, InputError
+from parakeet_ros.recording import read_blocks
 import pytest
 
 
@@ -38,6 +40,26 @@ def test_named_files_are_taken_as_they_are_and_once(folder):
 def test_names_that_are_the_same_matter_to_files_only(folder):
     inputs = find_inputs(['b.wav', 'sub/b.wav'], to_files=False)
     assert [each.path for each in inputs] == ['b.wav', 'sub/b.wav']
+
+
+def test_what_cannot_be_looked_at_is_left_to_who_opens_it(folder, monkeypatch):
+    scandir, is_file, refused = os.scandir, Path.is_file, set()
+
+    def refuse(call):  # for root may read everything
+        def guarded(path):
+            if Path(path).name in refused:
+                raise PermissionError(13, 'Permission denied', str(path))
+            return call(path)
+        return guarded
+
+    monkeypatch.setattr(os, 'scandir', refuse(scandir))
+    monkeypatch.setattr(Path, 'is_file', refuse(is_file))
+    refused |= {'sub', 'b.wav', '.hidden'}
+    assert [path for path, _ in found('.')] == ['a.FLAC', 'b.wav', 'sub', 'twice.flac',
+                                                'twice.wav']
+    assert found('sub', '[b].wav') == [('sub', 'sub'), ('b.wav', 'b')]
+    with pytest.raises(PermissionError, match='sub'):
+        read_blocks('sub')
 
 
 def test_patterns_reach_into_folders(folder):

@@ -72,11 +72,13 @@ def test_a_name_that_is_no_utf_8_is_a_name(tmp_path, texts, form):
 def test_a_bad_file_is_named_and_the_others_go_on(capsys, texts, tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', str(tmp_path))  # no ffmpeg
     (tmp_path / 'bad.wav').write_bytes(b'not sound')
-    assert run(CLIPS[0], tmp_path / 'bad.wav', tmp_path / 'gone.wav', CLIPS[1]) == 1
+    too_long = tmp_path / f'{300 * "x"}.wav'
+    assert run(CLIPS[0], tmp_path / 'bad.wav', tmp_path / 'gone.wav', too_long, CLIPS[1]) == 1
     out, err = capsys.readouterr()
     assert [line.split(': ')[1] for line in out.splitlines()] == texts[:2]
     assert 'bad.wav is not audio' in err and 'no audio file at' in err
-    assert '2 of 4 files failed' in err and 'Traceback' not in err
+    assert f'File name too long: {str(too_long)!r}' in err
+    assert '3 of 5 files failed' in err and 'Traceback' not in err
 
 
 def test_a_file_that_is_not_there_is_named_before_the_model_is_loaded(capsys, tmp_path):
