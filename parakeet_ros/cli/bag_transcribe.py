@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 import sys
@@ -98,27 +99,33 @@ def _transcribe(bags: Sequence[Path], stems: Mapping[Path, str], job: BagJob,
                          'done already\n')
     targets = {bag: bag_target(bag, stems[bag], job.form, options.output) for bag in waiting}
     for bag, target in targets.items():
-        if ledger is not None and target is not None and not target.exists():
-            # it appears at once and whole: were the record last, a crash could lie in between
-            ledger.finish(stems[bag], keys[bag], bag, [f'{stems[bag]}{SPEECH_SUFFIX}'], {})
+        with suppress(OSError):  # such as a name that is too long; its turn will say so
+            if ledger is not None and target is not None and not target.exists():
+                # it appears at once and whole: were the record last, a crash could lie in between
+                ledger.finish(stems[bag], keys[bag], bag, [f'{stems[bag]}{SPEECH_SUFFIX}'], {})
     failed = {}
     with Progress(_durations_s(waiting, job)) as progress:
         for task, outcome in _work([Task(*each) for each in targets.items()], job, options,
                                    progress):
             bag = task.bag
             progress.clear()
-            if isinstance(outcome, str):
-                failed[bag] = outcome
-                sys.stderr.write(f'parakeet-ros: error: {outcome}\n')
-                continue
-            for warning in outcome.warnings:
-                sys.stderr.write(f'parakeet-ros: warning: {bag}: {warning}\n')
-            outputs = write_texts(outcome.texts, bag, stems[bag], job.form, options.output,
-                                  has_others=len(bags) > 1)
-            if ledger is not None:
-                ledger.finish(stems[bag], keys[bag], bag, outputs, {
-                    'utterances': outcome.utterances, 'audio_s': round(outcome.audio_s, 3),
-                    'engine_s': round(outcome.engine_s, 3), 'warnings': outcome.warnings})
+            if not isinstance(outcome, str):
+                for warning in outcome.warnings:
+                    sys.stderr.write(f'parakeet-ros: warning: {bag}: {warning}\n')
+                try:
+                    outputs = write_texts(outcome.texts, bag, stems[bag], job.form,
+                                          options.output, has_others=len(bags) > 1)
+                    if ledger is not None:
+                        ledger.finish(stems[bag], keys[bag], bag, outputs, {
+                            'utterances': outcome.utterances, 'audio_s': round(outcome.audio_s, 3),
+                            'engine_s': round(outcome.engine_s, 3), 'warnings': outcome.warnings})
+                    continue
+                except OSError as error:
+                    if options.output is None:  # nobody reads any more
+                        raise
+                    outcome = str(error)
+            failed[bag] = outcome
+            sys.stderr.write(f'parakeet-ros: error: {outcome}\n')
     return failed
 
 

@@ -88,11 +88,11 @@ def run(options: argparse.Namespace) -> int:
             progress.begin_file(each.path)
             transcript, problem = _transcribe(model, each.path, options, decoding, progress)
             progress.clear()
-            if transcript is None:
+            if transcript is not None:
+                problem = _write(transcript, each, options)
+            if problem:
                 failed.append(each.path)
                 sys.stderr.write(f'parakeet-ros: error: {problem}\n')
-            else:
-                _write(transcript, each, options)
     if failed and len(inputs) > 1:
         sys.stderr.write(f'parakeet-ros: {len(failed)} of {len(inputs)} files failed: '
                          f'{", ".join(failed)}\n')
@@ -133,12 +133,16 @@ def _transcribe(
     return join(pieces), ''
 
 
-def _write(transcript: Transcript, source: Input, options: argparse.Namespace) -> None:
-    """Write one result to standard output, or whole or not at all to its file."""
+def _write(transcript: Transcript, source: Input, options: argparse.Namespace) -> str:
+    """Write one result to standard output or its file; return why that file cannot be written."""
     text = FORMATS[options.format](transcript, source.path)
     if not options.output:
         many = len(options.files) > 1 or source.path != options.files[0]
         sys.stdout.write(f'{source.path}: {text}' if many and options.format == 'txt' else text)
         sys.stdout.flush()
-        return
-    write_whole(options.output / f'{source.output_stem}.{options.format}', text)
+        return ''
+    try:
+        write_whole(options.output / f'{source.output_stem}.{options.format}', text)
+    except OSError as error:  # its message names the file
+        return str(error)
+    return ''

@@ -244,6 +244,17 @@ def test_a_folder_that_may_not_be_read_is_named_and_the_others_go_on(
     assert f'Permission denied: {str(tmp_path / "lost+found")!r}' in err
 
 
+@pytest.mark.parametrize('form', ['txt', 'bag'])
+def test_what_cannot_be_written_is_a_failure_and_the_others_go_on(archive, tmp_path, capsys, form):
+    long_name = 252 * 'x'  # with a suffix it is too long
+    shutil.copytree(archive / 'one', tmp_path / 'in' / long_name)
+    shutil.copytree(archive / 'one', tmp_path / 'in' / 'y')
+    assert run(tmp_path / 'in', '-f', form, '-o', tmp_path / 'out') == 1
+    assert long_name in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / 'out').glob('[!.]*')] == [
+        {'txt': 'y.txt', 'bag': 'y_speech'}[form]]
+
+
 @pytest.mark.parametrize(('arguments', 'named'), [
     (['{bag}', '--config', '{bag}/metadata.yaml'], 'ros__parameters'),
     (['{bag}', '{bag}/one.mcap', '-f', 'srt'], 'need --output'),

@@ -113,6 +113,14 @@ def test_files_are_written_beside_each_other_below_the_folder(tmp_path, texts):
     assert len([path for path in (tmp_path / 'out').rglob('*') if path.is_file()]) == 2
 
 
+def test_a_text_that_cannot_be_written_is_a_failure_and_the_others_go_on(capsys, texts, tmp_path):
+    (tmp_path / f'{CLIPS[0].stem}.txt').mkdir()
+    assert run(*CLIPS[:2], '--output', tmp_path) == 1
+    assert f'{CLIPS[0].stem}.txt' in capsys.readouterr().err
+    assert (tmp_path / f'{CLIPS[1].stem}.txt').read_text() == f'{texts[1]}\n'
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 @pytest.mark.parametrize('arguments, message', [
     ([], 'arguments are required: FILE'),
     (['a.wav', '--format', 'doc'], 'invalid choice'),
