@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,14 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f'--{name}', help=f'{text}; instead of the one in the parameters')
     parser.add_argument('--hotword', action='append', default=[], metavar='PHRASE[:WEIGHT]',
                         help='instead of those in the parameters; may be repeated')
+
+
+def file_to_write(text: str) -> Path:
+    """Return the path of an output, refusing what could only fail when all is done."""
+    path = Path(text)
+    if os.path.isdir(path):
+        raise argparse.ArgumentTypeError(f"'{text}' is a folder; give the name of a file")
+    return path
 
 
 def parameters_of(options: argparse.Namespace) -> Parameters:

@@ -7,7 +7,12 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from parakeet_ros.cli.bag_options import add_engine_options, load_engine, parameters_of
+from parakeet_ros.cli.bag_options import (
+    add_engine_options,
+    file_to_write,
+    load_engine,
+    parameters_of,
+)
 from parakeet_ros.cli.progress import Progress
 
 AUDIO_MB = 50.0  # a talkative hour takes about 10
@@ -27,7 +32,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         epilog='Exit status: 0 done, 1 the bag or a model is at fault, 2 wrong usage.',
     )
     parser.add_argument('bag', type=Path, metavar='BAG', help='a folder, or a .mcap or .db3 file')
-    parser.add_argument('-o', '--output', type=Path, metavar='FILE',
+    parser.add_argument('-o', '--output', type=file_to_write, metavar='FILE',
                         help='default: the name of the bag and .html, in the present folder')
     add_engine_options(parser)
     parser.add_argument('--topic', metavar='NAME',

@@ -8,7 +8,12 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from parakeet_ros.cli.bag_options import add_engine_options, load_engine, parameters_of
+from parakeet_ros.cli.bag_options import (
+    add_engine_options,
+    file_to_write,
+    load_engine,
+    parameters_of,
+)
 
 if TYPE_CHECKING:
     from parakeet_ros.bags.tuning.recordings import KnowingEngine, Recording
@@ -41,7 +46,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     add_engine_options(parser)
     parser.add_argument('--topic', metavar='NAME',
                         help='the audio topic, where the bag has several')
-    parser.add_argument('-o', '--output', type=Path, metavar='FILE',
+    parser.add_argument('-o', '--output', type=file_to_write, metavar='FILE',
                         help='write the parameter file here, not to standard output')
     for name, default, unit in (
             ('word', 1.0, 'a word in a hundred that is lost, wrong or invented'),
