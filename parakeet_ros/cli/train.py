@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from pathlib import Path
 import sys
 
@@ -67,7 +68,9 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse what could only fail much later."""
     if options.output.suffix != '.nemo':
         raise ValueError(f'--output {options.output}: give a name that ends in .nemo')
-    if options.output.absolute() == Path(options.source).absolute():
+    if options.output.is_dir():
+        raise ValueError(f'--output {options.output} is a folder; give the name of a file')
+    if os.path.realpath(options.output) == os.path.realpath(os.path.expanduser(options.source)):
         raise ValueError(f'--output {options.output}: the model to start from is kept; give '
                          'another name')
     if not options.output.absolute().parent.is_dir():

@@ -127,6 +127,22 @@ def test_command_names_what_is_wrong_with_it(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_is_kept_whatever_it_is_called(
+    job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path('x.nemo').touch()
+    Path('link.nemo').symlink_to('x.nemo')
+    Path('folder.nemo').mkdir()
+    for source, output in (('link.nemo', 'x.nemo'), ('x.nemo', 'link.nemo'),
+                           ('x.nemo', 'folder.nemo/../x.nemo')):
+        assert main(['train', '--grammar', str(job.grammar), '--output', output,
+                     '--from', source]) == 1
+        assert 'the model to start from is kept' in capsys.readouterr().err
+    assert main(['train', '--grammar', str(job.grammar), '--output', 'folder.nemo']) == 1
+    assert 'folder.nemo is a folder' in capsys.readouterr().err
+
+
 def test_letters_that_the_model_cannot_write_are_named(job: Job, tmp_path: Path) -> None:
     grammar = tmp_path / 'other.yaml'
     grammar.write_text('sentences: [to the quay]')
