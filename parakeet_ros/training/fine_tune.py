@@ -180,9 +180,12 @@ def _speak(
                        audio_s=60 * job.speech_minutes, limit_s=limit_s)
             if not len(Corpus(folder / engine.name)):  # there was no time for any
                 shutil.rmtree(folder / engine.name)
-    if not (folder / 'background').exists():
+    background = folder / 'background'
+    if background.exists() and not len(Corpus(background)):  # there was no speech to go with
+        shutil.rmtree(background)
+    if not background.exists():
         speech_s = sum(corpus.duration_s for corpus in corpora(folder))
-        make_backgrounds(folder / 'background', np.random.default_rng(job.seed),
+        make_backgrounds(background, np.random.default_rng(job.seed),
                          audio_s=speech_s * _BACKGROUND_SHARE)
 
 

@@ -6,15 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 import shutil
 
+import numpy as np
 from parakeet_ros.cli.main import main
 from parakeet_ros.engine import load_model
 from parakeet_ros.training import voices
 from parakeet_ros.training.architecture import Sizes
 from parakeet_ros.training.augment import AugmentOptions
-from parakeet_ros.training.corpus import corpora, Corpus
+from parakeet_ros.training.corpus import corpora, Corpus, CorpusWriter, SAMPLE_RATE_HZ
 from parakeet_ros.training.evaluation import recordings, transcribe
 from parakeet_ros.training.export import export
-from parakeet_ros.training.fine_tune import Job, Result, run
+from parakeet_ros.training.fine_tune import _speak, Job, Result, run
+from parakeet_ros.training.grammar import load_grammar
+from parakeet_ros.training.held_out import hold_out
 from parakeet_ros.training.start import fresh_start
 from parakeet_ros.training.vocabulary import train_tokenizer
 import pytest
@@ -103,6 +106,20 @@ def test_a_finished_job_goes_on_where_more_steps_are_asked_for(
     shutil.copytree(job.folder, longer.folder)
     run(longer, lambda text: None)
     assert torch.load(longer.folder / 'last.pt', weights_only=True)['step'] == STEPS + 2
+
+
+def test_backgrounds_that_had_no_speech_to_go_with_are_made_again(
+    job: Job, tmp_path: Path
+) -> None:
+    again = replace(job, output=tmp_path / 'x.nemo')
+    with CorpusWriter(again.folder / 'corpus' / 'background'):
+        pass
+    with CorpusWriter(again.folder / 'corpus' / 'tones') as writer:
+        writer.add(np.zeros(60 * SAMPLE_RATE_HZ, np.float32), text='to', voice='', engine='tones',
+                   licence='', split='train', kind='command')
+    grammar = load_grammar(job.grammar)
+    _speak(again, grammar, hold_out(grammar, again.seed), (), lambda text: None)
+    assert len(Corpus(again.folder / 'corpus' / 'background'))
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
