@@ -8,7 +8,7 @@ any tokens its node is the longest beginning of a phrase with which they end.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 import math
 from typing import Any
@@ -51,11 +51,16 @@ class Hotwords:
         :raises ValueError: a phrase is empty or has characters that the vocabulary lacks, or a
             weight is not a number above 0; the message names the phrase.
         """
+        if isinstance(phrases, str | Mapping):  # its letters, or its phrases without weights
+            raise ValueError(f'hotwords are a list of phrases or (phrase, weight), not {phrases}')
         weighted = tuple(_weighted(phrase) for phrase in phrases)
         tree = _PrefixTree()
         for phrase, weight in weighted:
             for spelling in _spellings(phrase, tokenizer):
-                tree.add(tokenizer.encode(spelling), weight)
+                tokens = tokenizer.encode(spelling)
+                if not tokens:
+                    raise ValueError(f'hotword {phrase!r} has nothing that can be written')
+                tree.add(tokens, weight)
         # A word goes on with a letter or digit; a space mark or punctuation ends it.
         is_boundary = [not piece[:1].isalnum() for piece in tokenizer.pieces]
         return cls(weighted, tokenizer.pieces, *tree.tables(len(tokenizer.pieces) + 1),
@@ -120,14 +125,17 @@ class _PrefixTree:
 
 def _weighted(phrase: str | tuple[str, float]) -> tuple[str, float]:
     """Return a phrase, spaces normalised, and its weight."""
-    text, weight = (phrase, DEFAULT_WEIGHT) if isinstance(phrase, str) else phrase
-    text = ' '.join(text.split())
+    try:
+        text, weight = (phrase, DEFAULT_WEIGHT) if isinstance(phrase, str) else phrase
+        text, weight = ' '.join(text.split()), float(weight)
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        raise ValueError(f'hotword {phrase!r} is neither a phrase nor (phrase, weight)') from None
     if not text:
         raise ValueError('a hotword is empty; give a word or a phrase, or leave it out')
     if not (math.isfinite(weight) and weight > 0.0):
         raise ValueError(f"the weight of hotword '{text}' is {weight}; give a number above 0 "
                          f'({DEFAULT_WEIGHT:g} is the default)')
-    return text, float(weight)
+    return text, weight
 
 
 def _spellings(phrase: str, tokenizer: Tokenizer) -> set[str]:

@@ -189,11 +189,25 @@ def test_a_phrase_is_also_written_as_a_sentence_begins_where_there_are_capitals(
     (('tray', -1.0), ["'tray'", '-1.0']),
     (('tray', float('nan')), ["'tray'", 'nan']),
     (('tray', float('inf')), ["'tray'", 'inf']),
+    (('tray', 'heavy'), ["('tray', 'heavy') is neither a phrase nor"]),
+    (('tray', None), ["('tray', None) is neither"]),
+    (('tray', 10**400), ["('tray', 1000"]),
+    (('tray',), ["('tray',) is neither"]),
+    (('tray', 1.0, 2.0), ["('tray', 1.0, 2.0) is neither"]),
+    ((3, 1.0), ['(3, 1.0) is neither']),
+    (7, ['hotword 7 is neither']),
+    ('\x01', [r"'\x01' has nothing that can be written"]),
 ])
 def test_a_phrase_that_cannot_be_used_is_named_with_what_is_wrong(builtin, phrase, words):
     with pytest.raises(ValueError) as raised:
         builtin.hotwords(['robot', phrase])
     assert all(word in str(raised.value) for word in words), raised.value
+
+
+@pytest.mark.parametrize('phrases', ['tray', {'tray': 3.0}])
+def test_what_would_be_taken_apart_into_other_phrases_is_refused(builtin, phrases):
+    with pytest.raises(ValueError, match='a list of phrases'):
+        builtin.hotwords(phrases)
 
 
 def test_spaces_do_not_matter_and_no_phrases_change_nothing(builtin, heldout):
