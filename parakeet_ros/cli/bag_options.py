@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,17 @@ def file_to_write(text: str) -> Path:
     if os.path.isdir(path):
         raise argparse.ArgumentTypeError(f"'{text}' is a folder; give the name of a file")
     return path
+
+
+def not_negative(text: str) -> float:
+    """Return a number that is neither below 0 nor endless."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0.0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 on")
+    return number
 
 
 def parameters_of(options: argparse.Namespace) -> Parameters:

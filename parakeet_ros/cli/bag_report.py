@@ -11,6 +11,7 @@ from parakeet_ros.cli.bag_options import (
     add_engine_options,
     file_to_write,
     load_engine,
+    not_negative,
     parameters_of,
 )
 from parakeet_ros.cli.progress import Progress
@@ -42,7 +43,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
                              'model does not count')
     parser.add_argument('--compare-model', metavar='MODEL', help='model for a second hearing')
     parser.add_argument('--no-audio', action='store_true', help='leave the sound out of the file')
-    parser.add_argument('--audio-mb', type=float, default=AUDIO_MB, metavar='MB',
+    parser.add_argument('--audio-mb', type=not_negative, default=AUDIO_MB, metavar='MB',
                         help='most that the sound may add to the file; what is over it is left '
                              'out; default: %(default)g')
     parser.set_defaults(run=run)

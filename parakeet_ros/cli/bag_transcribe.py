@@ -16,7 +16,12 @@ from parakeet_ros.bags.ledger import Ledger
 from parakeet_ros.bags.reading import open_bag
 from parakeet_ros.bags.writing import SPEECH_SUFFIX
 from parakeet_ros.cli.bag_job import BAG_FORMATS, BagJob, TEXT_FORMATS, topics_to_hear
-from parakeet_ros.cli.bag_options import add_engine_options, model_key, parameters_of
+from parakeet_ros.cli.bag_options import (
+    add_engine_options,
+    model_key,
+    not_negative,
+    parameters_of,
+)
 from parakeet_ros.cli.bag_outputs import bag_target, output_stems, write_texts
 from parakeet_ros.cli.bag_work import Done, here, on_ray, Task
 from parakeet_ros.cli.progress import Progress
@@ -50,7 +55,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
                              f'text goes to standard output, and bags to BAG{SPEECH_SUFFIX}')
     parser.add_argument('--topic', action='append', default=[], metavar='NAME',
                         help='an audio topic, instead of all; may be repeated')
-    parser.add_argument('--start-s', type=float, default=0.0, metavar='SECONDS',
+    parser.add_argument('--start-s', type=not_negative, default=0.0, metavar='SECONDS',
                         help='leave out the beginning of each bag')
     parser.add_argument('--again', action='store_true',
                         help='with --output: do also what is done already; without it a bag '

@@ -18,3 +18,11 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_a_folder_is_no_file_to_write(capsys, tmp_path, verb):
     said = refusal(capsys, verb, 'gone.mcap', '--output', str(tmp_path))
     assert f"'{tmp_path}' is a folder; give the name of a file" in said
+
+
+@pytest.mark.parametrize('value', ['nan', 'inf', '-5', 'much'])
+@pytest.mark.parametrize(('verb', 'option'), [
+    ('report', '--audio-mb'), ('transcribe', '--start-s')])
+def test_a_number_below_0_or_without_end_is_refused(capsys, verb, option, value):
+    said = refusal(capsys, verb, 'gone.mcap', f'{option}={value}')
+    assert f"argument {option}: '{value}' is not a number from 0 on" in said
