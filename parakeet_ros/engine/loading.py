@@ -142,7 +142,7 @@ def find_model(source: str) -> Path:
     """
     if source == 'builtin':
         return BUILTIN_MODEL
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # as it is where there is no such user
     if source and path.exists() or source.endswith('.nemo'):
         return path
     if is_hub_id(source):

@@ -111,9 +111,10 @@ def test_a_missing_file_names_the_path_and_the_remedy(tmp_path):
         load_model(tmp_path / 'nowhere.nemo', device='cpu')
 
 
-def test_an_unknown_source_lists_what_is_accepted():
-    with pytest.raises(CheckpointError, match=r"'parakeet-9'.*'builtin'.*\.nemo"):
-        load_model('parakeet-9', device='cpu')
+@pytest.mark.parametrize('source', ['parakeet-9', '~nobody-here/model'])
+def test_an_unknown_source_lists_what_is_accepted(source):
+    with pytest.raises(CheckpointError, match=rf"'{source}'.*'builtin'.*\.nemo"):
+        load_model(source, device='cpu')
 
 
 @given(fraction=st.floats(0.0, 0.999))
