@@ -29,7 +29,7 @@ _logger = logging.getLogger(__name__)
 
 def load_model(
     source: str | os.PathLike[str],
-    device: str = 'auto',
+    device: str | torch.device = 'auto',
     dtype: str = 'auto',
     head: str = 'auto',
 ) -> Transcriber:
@@ -39,7 +39,8 @@ def load_model(
     :param source: ``builtin`` for the packaged model; the path of a ``.nemo`` file or of a folder
         in the format of transformers; or ``org/name`` or ``org/name@revision`` on the Hugging
         Face hub, fetched unless it is in the cache.  A path that exists comes first.
-    :param device: ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``.
+    :param device: ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``,
+        or torch's own.
     :param dtype: of the encoder: ``float32``, which is exact, ``float16``, ``bfloat16``, ``int8``
         (CPU only), or ``auto``: float16 on CUDA, on the CPU the fastest by measurement, but
         float32 for a small model.
@@ -49,7 +50,7 @@ def load_model(
         a ``ModelNotFoundError`` where it cannot be fetched from the hub.
     """
     started = time.perf_counter()
-    target = resolve_device(device)
+    target = resolve_device(str(device))
     check_dtype(dtype, target)
     path = find_model(os.fspath(source))
     number_format = resolve_dtype(dtype, target, size_bytes(path))

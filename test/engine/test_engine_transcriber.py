@@ -186,6 +186,10 @@ def test_an_unknown_device_is_refused(device):
         load_model('builtin', device=device)
 
 
+def test_a_device_may_be_one_of_torch():
+    assert load_model('builtin', device=torch.device('cpu')).device == torch.device('cpu')
+
+
 def test_a_device_that_is_not_there_is_refused_with_the_remedy():
     with pytest.raises(DeviceError, match=r'use device cpu, or install|counted from cuda:0'):
         load_model('builtin', device='cuda:99')
