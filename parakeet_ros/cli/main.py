@@ -19,6 +19,7 @@ def main(args: Sequence[str] | None = None) -> int:
     0: done; 1: a model or sound file is missing, damaged or unsupported, and the message on
     standard error says which, or a Python package is missing; 2: wrong usage; 130: interrupted.
     """
+    _open_streams()
     try:
         return _run(args)
     except ModuleNotFoundError as error:
@@ -47,6 +48,13 @@ def _run(args: Sequence[str] | None) -> int:
     except (ValueError, OSError) as error:  # bad input; its message names the remedy
         sys.stderr.write(f'parakeet-ros: error: {error}\n')
         return FAILURE
+
+
+def _open_streams() -> None:
+    """Open the standard streams that are closed, as after ``>&-``; else files would take them."""
+    for name, mode in (('stdin', 'r'), ('stdout', 'w'), ('stderr', 'w')):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, errors='backslashreplace'))
 
 
 def _parser() -> argparse.ArgumentParser:

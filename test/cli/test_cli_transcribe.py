@@ -147,6 +147,16 @@ def test_standard_input_is_transcribed(texts):
     assert result.stdout.decode() == f'{texts[0]}\n' and not result.stderr
 
 
+@pytest.mark.parametrize(('closed', 'status'), [('>&-', 0), ('2>&-', 0), ('<&-', 1)])
+def test_a_standard_stream_may_be_closed(texts, closed, status):
+    recording = '-' if closed == '<&-' else CLIPS[0]
+    result = subprocess.run(['sh', '-c', f'"$@" {closed}', 'sh', *COMMAND, recording],
+                            capture_output=True, text=True, check=False)
+    assert result.returncode == status, result.stderr
+    assert result.stdout == (f'{texts[0]}\n' if closed == '2>&-' else '')
+    assert 'Traceback' not in result.stderr and ('standard input' in result.stderr) == status
+
+
 def test_ctrl_c_exits_with_130_and_no_traceback(tmp_path):
     samples = np.random.default_rng(0).standard_normal(16_000 * 600).astype(np.float32)
     soundfile.write(tmp_path / 'long.wav', 0.1 * samples, 16_000)
