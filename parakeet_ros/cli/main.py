@@ -34,7 +34,7 @@ def _run(args: Sequence[str] | None) -> int:
         level=logging.INFO if options.verbose else logging.WARNING,
         format='%(levelname)s: %(message)s',
     )
-    if sys.stdout.errors == 'strict':  # but names of files may be anything
+    if sys.stdout.errors in ('strict', 'surrogateescape'):  # but names of files may be anything
         sys.stdout.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
     try:
         status = int(options.run(options))

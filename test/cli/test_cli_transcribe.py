@@ -51,6 +51,15 @@ def test_several_files_give_a_line_each_with_their_path(capsys, texts):
         f'{path}: {text}' for path, text in zip(CLIPS, texts, strict=True)]
 
 
+def test_json_is_utf_8_whatever_the_name_and_the_locale(tmp_path):
+    name = os.fsencode(tmp_path) + b'/b\xe9.flac'
+    shutil.copy(CLIPS[0], name)
+    environment = {key: value for key, value in os.environ.items() if key != 'PYTHONIOENCODING'}
+    result = subprocess.run([*COMMAND, name, '--format', 'json'], capture_output=True, check=True,
+                            env={**environment, 'LC_ALL': 'C'})
+    assert os.fsencode(json.loads(result.stdout.decode())['file']) == name
+
+
 @pytest.mark.parametrize('form', ['txt', 'json'])
 def test_a_name_that_is_no_utf_8_is_a_name(tmp_path, texts, form):
     folder = tmp_path / 'sounds'
