@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import groupby, pairwise
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -28,18 +29,20 @@ class Cue:
 
 
 def make_cues(words: Sequence[Word]) -> list[Cue]:
-    """Return subtitles in order, that do not overlap."""
-    cues = [
-        Cue(group[0].start_s,
-            min(max(word.end_s for word in group), group[0].start_s + MAX_CUE_S),
-            tuple(_lines(group)))
-        for group in _groups(words)
-    ]
-    limits = [*(following.start_s for following in cues[1:]), float('inf')]
-    return [
-        replace(cue, end_s=min(max(cue.end_s, cue.start_s + _MIN_CUE_S), limit))
-        for cue, limit in zip(cues, limits)
-    ]
+    """Return subtitles in order, that do not overlap; those that begin at once share the time."""
+    runs = [list(run) for _, run in groupby(_groups(words), lambda group: group[0].start_s)]
+    limits = [*(following[0][0].start_s for following in runs[1:]), float('inf')]
+    return [cue for run, limit in zip(runs, limits) for cue in _in_turn(run, limit)]
+
+
+def _in_turn(run: Sequence[Sequence[Word]], limit_s: float) -> Iterator[Cue]:
+    """Show groups that begin at one time, each as long as the others."""
+    start_s = run[0][0].start_s
+    spoken_s = max(word.end_s for group in run for word in group) - start_s
+    end_s = min(start_s + max(min(spoken_s, MAX_CUE_S), _MIN_CUE_S), limit_s)
+    starts = [start_s + (end_s - start_s) * number / len(run) for number in range(len(run))]
+    for group, (begin_s, until_s) in zip(run, pairwise([*starts, end_s])):
+        yield Cue(begin_s, until_s, tuple(_lines(group)))
 
 
 def _groups(words: Sequence[Word]) -> Iterator[list[Word]]:

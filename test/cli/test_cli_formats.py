@@ -39,7 +39,7 @@ def test_cues_hold_all_words_in_order_within_bounds(words):
     shown = ''.join(line for cue in cues for line in cue.lines).replace(' ', '')
     assert shown == ''.join(word.text for word in words)
     for cue in cues:
-        assert 0.0 <= cue.end_s - cue.start_s <= MAX_CUE_S + 1e-9
+        assert 0.001 < cue.end_s - cue.start_s <= MAX_CUE_S + 1e-9  # a player shows it
         assert 1 <= len(cue.lines) <= MAX_LINES
         assert max(map(len, cue.lines)) <= LINE_CHARACTERS
     for cue, following in zip(cues, cues[1:]):
@@ -51,6 +51,12 @@ def test_a_cue_ends_with_the_sentence_and_at_a_pause():
              Word('now', 3.0, 3.2, 1.0))
     assert [cue.lines for cue in make_cues(words)] == [('Stop.',), ('Go on',), ('now',)]
     assert [cue.end_s for cue in make_cues(words)] == [0.4, 1.4, 4.0]
+
+
+def test_cues_that_begin_at_once_share_the_time():
+    words = (Word('No.', 1.0, 1.0, 1.0), Word('Yes.', 1.0, 1.0, 1.0), Word('So', 1.5, 2.5, 1.0))
+    assert [(cue.start_s, cue.end_s) for cue in make_cues(words)] == [
+        (1.0, 1.25), (1.25, 1.5), (1.5, 2.5)]
 
 
 def test_srt_and_vtt_are_as_players_expect_them():
