@@ -20,6 +20,7 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
+from parakeet_ros import unfinished_wav
 from parakeet_ros.ffmpeg import FfmpegError, FfmpegFile
 from parakeet_ros.ffmpeg import is_installed as ffmpeg_is_installed
 import soundfile
@@ -59,11 +60,17 @@ def read_blocks(source: str | os.PathLike[str], sample_rate: int = 16_000) -> It
     :raises FileNotFoundError: when there is no such file.
     :raises RecordingError: when it is not readable sound, at once or while it is read.
     """
-    if os.fspath(source) == STDIN:
-        spool = _spool(sys.stdin.buffer)
-        return _blocks(_open(Path(spool.name), _STDIN_NAME), _STDIN_NAME, sample_rate, spool)
     name = os.fspath(source)
-    return _blocks(_open(existing(source), name), name, sample_rate, None)
+    spool = None
+    if name == STDIN:
+        name, spool = _STDIN_NAME, _spool(sys.stdin.buffer)
+    path = Path(spool.name) if spool else existing(source)
+    finished = unfinished_wav.finish(path)
+    if finished is not None:
+        _logger.warning('%s was not finished by its recorder: taking all that it holds, not what '
+                        'its header tells', name)
+        path, spool = Path(finished.name), finished
+    return _blocks(_open(path, name), name, sample_rate, spool)
 
 
 def read_audio(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:

@@ -142,6 +142,33 @@ def test_a_truncated_file_gives_what_is_there_and_says_so(tmp_path, caplog):
     assert 'a.mp3 is truncated' in caplog.text
 
 
+@pytest.mark.parametrize('told', [0, 3_200])
+@pytest.mark.parametrize('subtype', ['PCM_16', 'PCM_24', 'FLOAT'])
+def test_a_wav_whose_recorder_was_killed_is_heard_whole_and_said(
+        tmp_path, caplog, monkeypatch, told, subtype):
+    file = write(tmp_path / 'a.wav', tone(2.0, RATE), RATE, subtype=subtype)
+    whole = read(file)
+    content = bytearray(file.read_bytes())
+    position = content.index(b'data') + 4
+    content[position:position + 4] = told.to_bytes(4, 'little')
+    file.write_bytes(content)
+    assert not caplog.text
+    assert np.array_equal(read(file), whole)
+    assert 'a.wav was not finished' in caplog.text
+    monkeypatch.setattr(sys, 'stdin', _Stdin(file.read_bytes()))
+    assert np.array_equal(read('-'), whole)
+
+
+def test_what_follows_the_sound_of_a_finished_wav_is_not_heard(tmp_path, caplog):
+    file = write(tmp_path / 'a.wav', tone(0.5, RATE), RATE)
+    whole, content = read(file), file.read_bytes()
+    picture = np.random.default_rng(0).bytes(20_000)
+    for rest in (b'LIST' + len(picture).to_bytes(4, 'little') + picture, b'TAG' + bytes(125)):
+        file.write_bytes(content + rest)
+        assert np.array_equal(read(file), whole)
+    assert not caplog.text
+
+
 def test_a_file_that_breaks_off_is_refused_by_name(tmp_path):
     noise = 0.1 * np.random.default_rng(0).standard_normal(20 * RATE)
     file = write(tmp_path / 'a.flac', noise, RATE)
