@@ -47,7 +47,7 @@ def transcribe_each(engine: Engine, waveforms: Sequence[NDArray[Any]]) -> list[A
         error = _without_frames(raised)
     # outside the clause above, whose traceback holds the tensors of what has failed
     if is_out_of_memory(error):
-        _release_cached_memory()
+        release_cached_memory()
     half = len(waveforms) // 2
     if half:
         logging.getLogger(__name__).warning(
@@ -68,7 +68,7 @@ def _transcribe_in_pieces(engine: Engine, waveform: NDArray[Any], error: Excepti
             return engine.transcribe_in_pieces(waveform, piece_s)
         except Exception as raised:
             error = _without_frames(raised)
-        _release_cached_memory()
+        release_cached_memory()
         piece_s /= 2
     return error
 
@@ -80,7 +80,7 @@ def _without_frames(error: Exception) -> Exception:
     return error.with_traceback(None)
 
 
-def _release_cached_memory() -> None:
+def release_cached_memory() -> None:
     """Give back what torch holds for later, in blocks that may be too small for what comes."""
     torch = sys.modules.get('torch')
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():

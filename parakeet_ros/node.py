@@ -8,6 +8,7 @@ deactivation, which waits for the utterances that were accepted, and, shortly, t
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+import gc
 import logging
 import os
 import sys
@@ -17,6 +18,7 @@ from typing import Any, NoReturn
 
 from parakeet_ros import parameters
 from parakeet_ros.audio_topics import topic_of
+from parakeet_ros.careful import release_cached_memory
 from parakeet_ros.diagnostics import ERROR, Problems, RECOGNIZER, WARN
 from parakeet_ros.ending import Ending
 from parakeet_ros.health import HealthReport
@@ -203,6 +205,8 @@ class AsrNode(LifecycleNode):
         if self.worker is not None:
             self.worker.stop(timeout_s)
         self.engine, self._steered, self.worker, self.microphones = None, None, None, []
+        gc.collect()  # what refers to itself would keep the model
+        release_cached_memory()  # which other nodes may want
 
     # --- the executor's callbacks ----------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
+import weakref
 
 from audio_common_msgs.msg import AudioData
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -300,6 +301,15 @@ def test_a_fault_in_listening_costs_what_was_being_said_and_no_more(
     say(speech)
     ros.until(lambda: texts == [easy_clip.text], 'the next utterance')
     health.until('recognizer', DiagnosticStatus.OK)
+
+
+def test_cleanup_frees_the_model(start: StartNode) -> None:
+    node = start()
+    node.autostart()
+    model = weakref.ref(node.engine)
+    node.trigger_deactivate()
+    node.trigger_cleanup()
+    assert model() is None
 
 
 def test_a_fault_of_a_callback_is_an_error_for_a_while(
