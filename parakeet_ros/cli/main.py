@@ -22,6 +22,8 @@ def main(args: Sequence[str] | None = None) -> int:
     _open_streams()
     try:
         return _run(args)
+    except KeyboardInterrupt:  # also while modules are imported
+        return INTERRUPTED
     except ModuleNotFoundError as error:
         sys.stderr.write(f'parakeet-ros: error: the Python package {error.name} is missing; '
                          'install torch and what requirements/run.txt lists\n')
@@ -43,8 +45,6 @@ def _run(args: Sequence[str] | None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except (ValueError, OSError) as error:  # bad input; its message names the remedy
         sys.stderr.write(f'parakeet-ros: error: {error}\n')
         return FAILURE

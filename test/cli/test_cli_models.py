@@ -49,6 +49,19 @@ def test_a_package_that_is_missing_is_named_with_the_remedy(package: str) -> Non
         'requirements/run.txt lists\n')
 
 
+def test_ctrl_c_while_modules_are_imported_is_an_interruption() -> None:
+    code = ('import builtins, sys\n'
+            'from parakeet_ros.cli.main import main\n'
+            'true_import = builtins.__import__\n'
+            'def interrupted(name, *others, **named):\n'
+            '    if name == "numpy": raise KeyboardInterrupt\n'
+            '    return true_import(name, *others, **named)\n'
+            'builtins.__import__ = interrupted\n'
+            'sys.exit(main(sys.argv[1:]))')
+    result = python('-c', code, 'info', 'builtin')
+    assert (result.returncode, result.stderr) == (130, '')
+
+
 @pytest.mark.parametrize('model', MODELS)
 def test_info_agrees_with_the_loaded_model(
         model: str, capsys: pytest.CaptureFixture[str]) -> None:
