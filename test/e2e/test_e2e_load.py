@@ -25,15 +25,19 @@ def counts(probe):
     return {name: int(probe.value('recognizer', name) or 0) for name in names}
 
 
-def until_settled(probe, n_results=0):
-    """Wait until every utterance is accounted for, and return the counts."""
+def until_settled(probe):
+    """Wait until every utterance is accounted for and no more come, and return the counts."""
+    seen = [(probe.reports, {})]
+
     def is_settled():
+        if probe.reports < seen[-1][0] + 2:  # audio may still be on its way: look a second later
+            return False
         now = counts(probe)
-        return (now['queue'] == 0 and now['utterances'] >= max(1, n_results)
+        seen.append((probe.reports, now))
+        return (now == seen[-2][1] and now['queue'] == 0 and now['utterances'] > 0
                 and now['utterances'] == now['transcribed'] + now['failed'] + now['dropped'])
 
-    reports = probe.reports
-    probe.until(lambda: probe.reports >= reports + 2 and is_settled(), 'all accounted for')
+    probe.until(is_settled, 'all accounted for', timeout_s=200.0)
     return counts(probe)
 
 
