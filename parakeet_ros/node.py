@@ -95,7 +95,7 @@ class AsrNode(LifecycleNode):
         """Load the model and create the publishers."""
         result = self._attempt('configure', self._configure)
         if result != TransitionCallbackReturn.SUCCESS:
-            self._cleanup()
+            self._free()
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -114,7 +114,7 @@ class AsrNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the model and remove the publishers."""
-        self._cleanup()
+        self._free()
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -205,8 +205,12 @@ class AsrNode(LifecycleNode):
         if self.worker is not None:
             self.worker.stop(timeout_s)
         self.engine, self._steered, self.worker, self.microphones = None, None, None, []
-        gc.collect()  # what refers to itself would keep the model
-        release_cached_memory()  # which other nodes may want
+
+    def _free(self) -> None:
+        """Clean up, and leave the memory to other nodes."""
+        self._cleanup()
+        gc.collect()  # what refers to itself keeps the model
+        release_cached_memory()
 
     # --- the executor's callbacks ----------------------------------------------------------
 
@@ -291,6 +295,8 @@ class AsrNode(LifecycleNode):
             microphone.outputs.wait_until_sent()
         self._cleanup(timeout_s=0.1)
         self.destroy_node()
+        # rclpy leaves it, and with it the participant and what that shares with other processes
+        self._state_machine.destroy_when_not_in_use()
 
 
 def main(args: list[str] | None = None) -> NoReturn:

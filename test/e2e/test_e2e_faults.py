@@ -1,5 +1,7 @@
 """What goes wrong around a robot, and that the node goes on."""
 
+import os
+from pathlib import Path
 import shutil
 import signal
 import time
@@ -107,6 +109,20 @@ def test_what_was_said_before_a_signal_is_still_published(start_asr, probe, numb
     asr.signal(number)
     probe.until(lambda: probe.texts == [EASY.text], 'the text of the open utterance')
     assert asr.wait() == 0
+
+
+@pytest.mark.skipif(not Path('/dev/shm').is_dir(), reason='shared memory is not seen here')
+def test_nothing_is_left_of_what_dds_shared(start_asr):
+    before = set(os.listdir('/dev/shm'))
+    asr = start_asr()
+    deadline = time.monotonic() + 60.0
+    while 'Listening to' not in asr.output:
+        assert time.monotonic() < deadline, asr.output
+        time.sleep(0.1)
+    during = set(os.listdir('/dev/shm')) - before
+    asr.signal(signal.SIGTERM)
+    assert asr.wait() == 0
+    assert not during & set(os.listdir('/dev/shm'))
 
 
 @pytest.mark.parametrize('after_s', [0.5, 1.2, 1.9, 2.6])
