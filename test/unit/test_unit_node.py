@@ -50,6 +50,19 @@ def until_heard(ros: LocalRos, node: AsrNode, microphone: Publisher) -> None:
     ros.until(arrives, 'the node hears the microphone')
 
 
+def start_between(ros: LocalRos, start: StartNode, **values: Any
+                  ) -> tuple[AsrNode, Publisher, list[str]]:
+    """Return an active node, a microphone that it hears, and the texts from it, as they come."""
+    texts: list[str] = []
+    ros.node('listener').create_subscription(
+        String, 'speech/text', lambda message: texts.append(message.data), 10)
+    node = start(**values)
+    node.autostart()
+    microphone = ros.stranger('microphone').create_publisher(AudioData, 'audio', 1000)
+    until_heard(ros, node, microphone)
+    return node, microphone, texts
+
+
 class Health:
     """The latest diagnostics by task."""
 
@@ -123,13 +136,7 @@ def test_what_cannot_be_configured_is_named_and_the_node_stays_unconfigured(
 @pytest.mark.parametrize('ending', ['pause', 'silence of the stream', 'deactivate'])
 def test_speech_becomes_text_however_it_ends(
         ros: LocalRos, start: StartNode, easy_clip: Clip, ending: str) -> None:
-    texts: list[str] = []
-    ros.node('listener').create_subscription(
-        String, 'speech/text', lambda message: texts.append(message.data), 10)
-    node = start(end_of_stream_s=0.5)
-    node.autostart()
-    microphone = ros.stranger('microphone').create_publisher(AudioData, 'audio', 100)
-    until_heard(ros, node, microphone)
+    node, microphone, texts = start_between(ros, start, end_of_stream_s=0.5)
     audio = pcm16(spoken(easy_clip))
     if ending != 'pause':  # the pause behind the clip is 1 s; leave too little to end it
         audio = audio[:-2 * 12_000]
@@ -143,13 +150,7 @@ def test_speech_becomes_text_however_it_ends(
 
 def test_messages_longer_than_the_silence_that_ends_a_stream_are_one_stream(
         ros: LocalRos, start: StartNode, easy_clip: Clip) -> None:
-    texts: list[str] = []
-    ros.node('listener').create_subscription(
-        String, 'speech/text', lambda message: texts.append(message.data), 10)
-    node = start(end_of_stream_s=0.2)
-    node.autostart()
-    microphone = ros.stranger('microphone').create_publisher(AudioData, 'audio', 100)
-    until_heard(ros, node, microphone)
+    _, microphone, texts = start_between(ros, start, end_of_stream_s=0.2)
     audio = pcm16(spoken(easy_clip))
     for begin in range(0, len(audio), 25_600):  # each lasts 0.8 s, and comes when it has ended
         ros.spin(0.8)
@@ -332,12 +333,7 @@ def test_a_fault_of_a_callback_is_an_error_for_a_while(
 
 def test_a_microphone_that_sends_nothing_but_empty_messages_has_ended(
         ros: LocalRos, start: StartNode, easy_clip: Clip) -> None:
-    node, texts = start(end_of_stream_s=0.5), []
-    ros.node('listener').create_subscription(
-        String, 'speech/text', lambda m: texts.append(m.data), 10)
-    node.autostart()
-    microphone = ros.stranger('microphone').create_publisher(AudioData, 'audio', 1000)
-    until_heard(ros, node, microphone)
+    _, microphone, texts = start_between(ros, start, end_of_stream_s=0.5)
     speech = pcm16(spoken(easy_clip))
     for begin in range(0, len(speech) - 28_800, 6_400):  # up to shortly after the last word
         microphone.publish(AudioData(data=speech[begin:begin + 6_400]))
