@@ -12,18 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+import time
 
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
-from .int8 import quantize_rows, ZERO_OF_SILU
+from .int8 import MIDDLE, quantize_activations, quantize_weights, ZERO_OF_SILU
 from .packed import bytes_of, layout_of, Packer
 
 # Smaller layers stay in the processor's caches: to pack float32 weights or to round them gains
 # nothing there.
 LARGE = 2**18
 _ROUNDED = (torch.bfloat16, torch.int8)  # formats for large layers only
+_MOST_ERROR = 1.0  # bfloat16 rounds before SiLU or after
+_MOST_TIMES = 5.0  # as long as without packing
 _POST_OPS = {'none': 'none', 'relu': 'relu', 'silu': 'swish'}  # their names in oneDNN
 
 
@@ -68,14 +71,14 @@ class PreparedLinear(nn.Module):
         self.number_format = number_format
         self.seldom = seldom
         self.activation = activation
-        self.zero = ZERO_OF_SILU if after_silu else 0
+        self.zero = ZERO_OF_SILU if after_silu else MIDDLE
         is_int8 = number_format == torch.int8
         scale = shift = None
         if is_int8 and weight.is_meta:  # where arithmetic would load half of torch's compiler
             scale = shift = weight.new_empty(len(weight), dtype=torch.float32)
             weight = weight.new_empty(weight.shape, dtype=torch.int8)
         elif is_int8:
-            weight, scale = quantize_rows(weight.detach().float())
+            weight, scale = quantize_weights(weight.detach().float())
             scale = scale[:, 0]
             # Sums of integers below 2**24 are exact, and ten times as fast as those of int8.
             shift = weight.float().sum(1) * scale * -self.zero
@@ -158,7 +161,7 @@ class PreparedLinear(nn.Module):
     def _int8(self, x: Tensor) -> Tensor:
         """Multiply integers, and scale the sums."""
         assert self.scale is not None
-        steps, step = quantize_rows(x.float(), self.zero)
+        steps, step = quantize_activations(x.float(), self.zero)
         if self._packed is None:  # the same but for rounding
             y = functional.linear(steps.float() - self.zero, self.weight.float()) * self.scale
         else:
@@ -204,28 +207,45 @@ def pack(module: nn.Module, release: Callable[[], None] = lambda: None,
 
 @cache
 def packs(number_format: torch.dtype) -> bool:
-    """Try whether this torch on this processor computes rightly with packed weights."""
+    """Try whether this torch on this processor computes well with packed weights."""
     if number_format == torch.float16:  # a GPU's; few processors compute with it
         return False
     try:
         with torch.device('cpu'):  # networks are laid out on the meta device
-            return _packed_error(number_format) < 1.0  # bfloat16 rounds before SiLU or after
+            # Without VNNI, int8 beyond 127 is too much for oneDNN's sums.
+            return all(_packs_well(number_format, after_silu) for after_silu in (True, False))
     except (AttributeError, NotImplementedError, RuntimeError, TypeError):
         return False
 
 
-def _packed_error(number_format: torch.dtype) -> float:
-    """Return how far a packed layer is from one that is not, with outputs of up to 90."""
+@torch.inference_mode()
+def _packs_well(number_format: torch.dtype, after_silu: bool) -> bool:
+    """
+    Compare a packed layer with one that is not.
+
+    Where oneDNN has no kernel for a processor it takes its plainest code, which may be a thousand
+    times as slow.
+    """
     generator = torch.Generator().manual_seed(0)
     weight, bias, x = (torch.randn(shape, generator=generator)
                        for shape in ((512, 512), (512,), (1, 5, 512)))
-    errors = []
-    for after_silu in (True, False):  # without VNNI, int8 beyond 127 is too much for oneDNN's sums
-        plain, packed = (PreparedLinear(weight, bias, number_format, 'silu', after_silu)
-                         for _ in range(2))
-        packed._take(packed._laid_out(packed.weight))
-        errors.append((packed(x).float() - plain(x).float()).abs().max())
-    return float(max(errors))
+    plain, packed = (PreparedLinear(weight, bias, number_format, 'silu', after_silu)
+                     for _ in range(2))
+    packed._take(packed._laid_out(packed.weight))
+    error = (packed(x).float() - plain(x).float()).abs().max()  # of outputs of up to 90
+    if error > _MOST_ERROR:
+        return False
+    return _time_s(packed, x) < _MOST_TIMES * _time_s(plain, x)
+
+
+def _time_s(layer: PreparedLinear, x: Tensor) -> float:
+    """Return the shortest of some times for a product."""
+    times_s = []
+    for _ in range(3):
+        started = time.perf_counter()
+        layer(x)
+        times_s.append(time.perf_counter() - started)
+    return min(times_s)
 
 
 def _activate(x: Tensor, activation: str) -> Tensor:

@@ -6,10 +6,11 @@ import os
 import platform
 import subprocess
 import sys
+import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parakeet_ros.engine.int8 import quantize_rows, ZERO_OF_SILU
+from parakeet_ros.engine.int8 import MIDDLE, quantize_activations, quantize_weights, ZERO_OF_SILU
 from parakeet_ros.engine.linear import packs, PreparedLinear
 import pytest
 import torch
@@ -84,15 +85,26 @@ def test_int8_is_finer_where_it_knows_that_silu_came_before():
     assert errors[0] < 0.8 * errors[1]
 
 
-@given(rows=st.lists(st.lists(st.floats(-1e6, 1e6, width=32), min_size=5, max_size=5),
-                     min_size=1, max_size=4),
-       zero=st.sampled_from([0, ZERO_OF_SILU]))
+ROWS = st.lists(st.lists(st.floats(-1e6, 1e6, width=32), min_size=5, max_size=5),
+                min_size=1, max_size=4)
+
+
+@given(rows=ROWS, zero=st.sampled_from([MIDDLE, ZERO_OF_SILU]))
 @settings(deadline=None, max_examples=200)
-def test_quantized_rows_are_within_half_a_step(rows, zero):
+def test_quantized_activations_are_within_half_a_step(rows, zero):
     x = torch.tensor(rows)
-    integers, step = quantize_rows(x, zero)
-    assert integers.dtype == torch.int8 and step.shape == (len(rows), 1)
+    integers, step = quantize_activations(x, zero)
+    assert integers.dtype == torch.uint8 and step.shape == (len(rows), 1)
     assert ((integers.float() - zero) * step - x).abs().le(0.501 * step + 1e-9).all()
+
+
+@given(rows=ROWS)
+@settings(deadline=None, max_examples=200)
+def test_quantized_weights_are_within_half_a_step(rows):
+    weight = torch.tensor(rows)
+    integers, step = quantize_weights(weight)
+    assert integers.dtype == torch.int8 and step.shape == (len(rows), 1)
+    assert (integers.float() * step - weight).abs().le(0.501 * step + 1e-9).all()
 
 
 @torch.inference_mode()
@@ -140,12 +152,53 @@ def test_where_torch_cannot_pack_a_layer_computes_without(monkeypatch, error):
         packs.cache_clear()
 
 
+@torch.inference_mode()
+def test_a_kernel_that_is_much_slower_than_none_is_not_used(monkeypatch):
+    """As oneDNN's for two signed integers on a processor with VNNI and without AMX."""
+    forward = PreparedLinear.forward
+
+    def slow(self, x):
+        if self._packed is not None:
+            time.sleep(0.1)
+        return forward(self, x)
+
+    monkeypatch.setattr(PreparedLinear, 'forward', slow)
+    packs.cache_clear()
+    try:
+        assert not any(packs(getattr(torch, number_format)) for number_format in FORMATS)
+    finally:
+        packs.cache_clear()
+
+
+def run_limited(isa: str, code: str, **environment: str) -> str:
+    """Run Python on a processor that oneDNN takes for a lesser one; return what it prints."""
+    ended = subprocess.run(
+        [sys.executable, '-c', code], stdout=subprocess.PIPE, text=True, check=True,
+        env={**os.environ, 'ONEDNN_MAX_CPU_ISA': isa, **environment})
+    return ended.stdout
+
+
+@pytest.mark.skipif(platform.machine() != 'x86_64', reason='limits an x86 processor')
+@pytest.mark.parametrize('isa', ['AVX2_VNNI', 'AVX512_CORE_VNNI', 'ALL'])
+def test_integer_products_have_a_kernel_wherever_there_is_vnni(isa):
+    verbose = run_limited(isa, """
+import torch
+from parakeet_ros.engine.linear import PreparedLinear
+for after_silu in (True, False):
+    layer = PreparedLinear(torch.randn(600, 512), None, torch.int8, after_silu=after_silu)
+    layer._take(layer._laid_out(layer.weight))
+    layer(torch.randn(5, 512))
+""", ONEDNN_VERBOSE='1')
+    products = [line for line in verbose.splitlines() if ',exec,' in line and ',matmul,' in line]
+    assert len(products) == 2
+    if not any(name in verbose for name in ('VNNI', 'Intel DL Boost', 'AMX')):
+        pytest.skip('this processor has no VNNI')
+    assert not [line for line in products if ',ref' in line]
+
+
 @pytest.mark.skipif(platform.machine() != 'x86_64', reason='limits an x86 processor')
 def test_integer_products_that_saturate_are_not_used():
     """Without VNNI oneDNN adds pairs of products in 16 bits."""
-    ended = subprocess.run(
-        [sys.executable, '-c', 'import torch; from parakeet_ros.engine.linear import packs; '
-         'print(packs(torch.int8))'],
-        env={**os.environ, 'ONEDNN_MAX_CPU_ISA': 'AVX2'}, stdout=subprocess.PIPE, text=True,
-        check=True)
-    assert ended.stdout == 'False\n'
+    found = run_limited('AVX2', 'import torch; from parakeet_ros.engine.linear import packs; '
+                        'print(packs(torch.int8))')
+    assert found == 'False\n'
