@@ -25,6 +25,7 @@ from parakeet_ros.training.data import Batch, BatchSource, DataOptions
 from parakeet_ros.training.evaluation import measure
 from parakeet_ros.training.export import export
 from parakeet_ros.training.loop import LoopOptions, Trainer
+from parakeet_ros.training.precision import bfloat16_gains
 from parakeet_ros.training.start import fresh_start, grown, read_start, Start, with_tokenizer
 from parakeet_ros.training.vocabulary import train_tokenizer
 import torch
@@ -108,12 +109,14 @@ class Run:
         network = self.start.network(dropout=arguments.dropout)
         if arguments.freeze_subsampling:
             network.freeze_subsampling()
+        device = resolve_device(arguments.device)
         self.trainer = Trainer(
-            network.to(resolve_device(arguments.device)),
+            network.to(device),
             LoopOptions(
                 n_steps=arguments.steps, learning_rate=arguments.learning_rate,
                 decay_share=arguments.decay_share, flat_steps=FLAT_STEPS * new,
-                ctc_only_steps=CTC_STEPS * new, muon=arguments.muon))
+                ctc_only_steps=CTC_STEPS * new, muon=arguments.muon,
+                half_precision=bfloat16_gains(device)))
         self.checkpoint = arguments.run / 'last.pt'
         if self.checkpoint.exists():
             self.trainer.resume(self.checkpoint)

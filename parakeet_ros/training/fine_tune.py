@@ -31,6 +31,7 @@ from .grammar import Grammar, load_grammar
 from .held_out import HeldOut, hold_out
 from .loop import LoopOptions, Trainer
 from .network import TrainableModel
+from .precision import bfloat16_gains
 from .start import read_start, Start
 from .synthesis import speak, synthesise
 from .texts import Text, TextSource
@@ -195,7 +196,8 @@ def _train(
     """Train to the end and write the model."""
     # Without a number of steps it follows from the time that the first ones take.
     trainer = Trainer(network, LoopOptions(
-        n_steps=job.steps or 10**6, learning_rate=job.learning_rate, seed=job.seed))
+        n_steps=job.steps or 10**6, learning_rate=job.learning_rate, seed=job.seed,
+        half_precision=bfloat16_gains(network.model.device)))
     checkpoint = job.folder / 'last.pt'
     if checkpoint.exists():
         trainer.resume(checkpoint)

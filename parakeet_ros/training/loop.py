@@ -181,6 +181,7 @@ class Trainer:
         """
         content = {'network': self.network.state_dict(), 'step': self.step,
                    'spent_s': self.spent_s, 'n_steps': self.options.n_steps,
+                   'half_precision': self.options.half_precision,
                    'optimizers': [optimizer.state_dict() for optimizer in self._optimizers]}
         partial = path.with_name(f'{path.name}.partial')
         try:
@@ -202,7 +203,9 @@ class Trainer:
             optimizer.load_state_dict(state)
         self.step = content['step']
         self.spent_s = content.get('spent_s', 0.0)  # checkpoints before 2026-11-23 lack it
-        self.options = replace(self.options, n_steps=content['n_steps'])
+        self.options = replace(
+            self.options, n_steps=content['n_steps'],
+            half_precision=content.get('half_precision', True))  # all were, before 2026-11-28
 
     def run(
         self, batches: Callable[[int], Batch], checkpoint: Path | None,

@@ -1,7 +1,11 @@
 """Training goes on after a break as if there had been none."""
 from __future__ import annotations
 
+import os
 from pathlib import Path
+import platform
+import subprocess
+import sys
 from types import SimpleNamespace
 
 from parakeet_ros.training import loop
@@ -56,6 +60,24 @@ def test_break_and_resume_change_no_bit(tiny_start: Start, tmp_path: Path) -> No
     assert not different
     moved = tiny_start.network().state_dict()
     assert any(not torch.equal(moved[name], given[name]) for name in moved)
+
+
+def test_a_resumed_run_stays_in_its_number_format(tiny_start: Start, tmp_path: Path) -> None:
+    trainer(tiny_start, half_precision=False).save(tmp_path / 'run.pt')
+    resumed = trainer(tiny_start, half_precision=True)
+    resumed.resume(tmp_path / 'run.pt')
+    assert not resumed.options.half_precision
+
+
+@pytest.mark.skipif(platform.machine() != 'x86_64', reason='limits an x86 processor')
+def test_a_processor_without_bfloat16_trains_in_float32() -> None:
+    ended = subprocess.run(
+        [sys.executable, '-c', 'import torch; torch.set_num_threads(1); '
+         'from parakeet_ros.training.precision import bfloat16_gains; '
+         'print(bfloat16_gains(torch.device("cpu")))'],
+        env={**os.environ, 'ONEDNN_MAX_CPU_ISA': 'AVX2', 'ATEN_CPU_CAPABILITY': 'avx2'},
+        stdout=subprocess.PIPE, text=True, check=True)
+    assert ended.stdout == 'False\n'
 
 
 def test_a_full_disk_is_said_and_what_was_saved_stays(tiny_start: Start, tmp_path: Path) -> None:
