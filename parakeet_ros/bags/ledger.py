@@ -114,6 +114,14 @@ class Ledger:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
+    def wrote(self, stem: str, name: str) -> bool:
+        """Return whether an output was written by an earlier run, of whatever work."""
+        try:
+            record = json.loads(self._record(stem).read_text('utf-8'))
+            return name in record['outputs']
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
     def finish(self, stem: str, key: str, bag: Path, outputs: Sequence[str],
                facts: Mapping[str, Any]) -> None:
         """Record that the outputs are written; their paths are relative to the folder."""

@@ -43,7 +43,7 @@ def speech_prefix(bag: Bag, audio_topic: str) -> str:
 
 
 def write_speech(bag: Bag, heard: dict[str, Sequence[Heard]], model: str, target: Path,
-                 copy: bool) -> None:
+                 copy: bool, replace: bool = False) -> None:
     """
     Write a bag with `speech/text`, `speech/result` and `speech/timing`, whole or not at all.
 
@@ -51,15 +51,16 @@ def write_speech(bag: Bag, heard: dict[str, Sequence[Heard]], model: str, target
     storage is that of the bag.
 
     :param heard: by audio topic.
-    :param target: a folder that does not exist yet.
+    :param target: a folder that does not exist yet, unless it is to be replaced.
     :param copy: add all that the bag holds; of the topics that are written anew, the new ones.
+    :param replace: what is at the target goes when the new one is whole.
     :raises BagError: there is something at the target.
     """
     store = make_typestore(bag.connections)
     entries = sorted((entry for topic, utterances in heard.items()
                       for entry in _speech(store, speech_prefix(bag, topic), utterances, model)),
                      key=lambda entry: entry[2])
-    with _new_bag(target, _storage(bag)) as writer:
+    with _new_bag(target, _storage(bag), replace) as writer:
         if not copy:
             _write(writer, store, entries, {})
             return
@@ -133,11 +134,12 @@ def _storage(bag: Bag) -> str:
 
 
 @contextmanager
-def _new_bag(target: Path, storage: str) -> Iterator[Writer]:
+def _new_bag(target: Path, storage: str, replace: bool) -> Iterator[Writer]:
     """Open a bag that is at its place when it is whole."""
     from rosbags.rosbag2 import StoragePlugin, Writer
 
-    refuse_existing(target)
+    if not replace:
+        refuse_existing(target)
     workshop = target.with_name(f'.{target.name}.part')
     shutil.rmtree(workshop, ignore_errors=True)
     workshop.mkdir(parents=True)
@@ -146,6 +148,8 @@ def _new_bag(target: Path, storage: str) -> Iterator[Writer]:
         with Writer(workshop / target.name, version=VERSION,
                     storage_plugin=StoragePlugin[storage]) as writer:
             yield writer
+        if replace and target.exists():
+            target.rename(workshop / 'replaced')
         (workshop / target.name).rename(target)
     finally:
         shutil.rmtree(workshop, ignore_errors=True)

@@ -69,17 +69,19 @@ class BagOutcome:
 
 
 def transcribe_bag(path: Path, job: BagJob, engine: Engine, target: Path | None = None,
-                   on_progress: Callable[[float], None] = lambda audio_s: None) -> BagOutcome:
+                   on_progress: Callable[[float], None] = lambda audio_s: None,
+                   replace: bool = False) -> BagOutcome:
     """
     Transcribe the audio topics of a bag.
 
     :param target: the folder to write, where the form is a bag.
     :param on_progress: told of every stretch of the bag that has been heard, in seconds.
+    :param replace: what is at the target.
     :raises BagError: the bag cannot be read, or has no audio that can be, or not on the topics
         asked for; or there is something at the target.
     :raises FileNotFoundError: there is none.
     """
-    if target is not None:
+    if target is not None and not replace:
         refuse_existing(target)  # at once, not when all has been transcribed
     with open_bag(path) as bag:
         heard, origins_ns, warnings, has_audio = {}, {}, [], False
@@ -96,7 +98,8 @@ def transcribe_bag(path: Path, job: BagJob, engine: Engine, target: Path | None 
         texts = {}
         if job.form in BAG_FORMATS:
             assert target is not None
-            write_speech(bag, heard, job.model_name, target, copy=job.form == 'copy')
+            write_speech(bag, heard, job.model_name, target, copy=job.form == 'copy',
+                         replace=replace)
         else:
             texts = {topic: _to_text(job, path, topic, utterances, origins_ns[topic])
                      for topic, utterances in heard.items()}

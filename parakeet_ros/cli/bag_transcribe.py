@@ -102,16 +102,11 @@ def _transcribe(bags: Sequence[Path], stems: Mapping[Path, str], job: BagJob,
     if len(waiting) < len(bags):
         sys.stderr.write(f'parakeet-ros: {len(bags) - len(waiting)} of {len(bags)} bags are '
                          'done already\n')
-    targets = {bag: bag_target(bag, stems[bag], job.form, options.output) for bag in waiting}
-    for bag, target in targets.items():
-        with suppress(OSError):  # such as a name that is too long; its turn will say so
-            if ledger is not None and target is not None and not target.exists():
-                # it appears at once and whole: were the record last, a crash could lie in between
-                ledger.finish(stems[bag], keys[bag], bag, [f'{stems[bag]}{SPEECH_SUFFIX}'], {})
+    tasks = [_task(bag, stems[bag], keys[bag], job.form, options.output, ledger)
+             for bag in waiting]
     failed = {}
     with Progress(_durations_s(waiting, job)) as progress:
-        for task, outcome in _work([Task(*each) for each in targets.items()], job, options,
-                                   progress):
+        for task, outcome in _work(tasks, job, options, progress):
             bag = task.bag
             progress.clear()
             if not isinstance(outcome, str):
@@ -132,6 +127,20 @@ def _transcribe(bags: Sequence[Path], stems: Mapping[Path, str], job: BagJob,
             failed[bag] = outcome
             sys.stderr.write(f'parakeet-ros: error: {outcome}\n')
     return failed
+
+
+def _task(bag: Path, stem: str, key: str, form: str, output: Path | None,
+          ledger: Ledger | None) -> Task:
+    """Say what is to be done with a bag, and record a bag that will be written."""
+    target = bag_target(bag, stem, form, output)
+    with suppress(OSError):  # such as a name that is too long; its turn will say so
+        if ledger is not None and target is not None:
+            name = f'{stem}{SPEECH_SUFFIX}'
+            if target.exists():
+                return Task(bag, target, replaces=ledger.wrote(stem, name))
+            # it appears at once and whole: were the record last, a crash could lie in between
+            ledger.finish(stem, key, bag, [name], {})
+    return Task(bag, target)
 
 
 def _work(tasks: Sequence[Task], job: BagJob, options: argparse.Namespace,

@@ -20,10 +20,15 @@ ATTEMPTS = 3  # at a bag whose worker dies: the bag may be what kills it
 
 @dataclass(frozen=True)
 class Task:
-    """A bag to transcribe, and the folder to write where the format is a bag."""
+    """
+    A bag to transcribe, and the folder to write where the format is a bag.
+
+    :param replaces: what is there was written by an earlier run.
+    """
 
     bag: Path
     target: Path | None
+    replaces: bool = False
 
 
 Done = tuple[Task, BagOutcome | str]  # what was heard, or why nothing was
@@ -42,7 +47,8 @@ class Hearer:
              on_progress: Callable[[float], None] = lambda audio_s: None) -> BagOutcome | str:
         """Return what was heard in a bag, or what is wrong with it."""
         try:
-            return transcribe_bag(task.bag, self._job, self._engine, task.target, on_progress)
+            return transcribe_bag(task.bag, self._job, self._engine, task.target, on_progress,
+                                  task.replaces)
         except (ValueError, OSError) as error:  # its message names the bag
             return str(error)
         except Exception as error:  # whatever it is, the other bags are not to blame

@@ -111,6 +111,24 @@ def test_other_settings_are_other_work(archive, reference, tmp_path):
     assert all(each > before[name] for name, each in written(output).items())
 
 
+@pytest.mark.parametrize('more', [('--again',), ('--start-s', '0.1')])
+def test_a_bag_that_it_wrote_is_replaced_where_it_is_to_be_done_again(
+        tmp_path, spoken, capsys, more):
+    write_bag(tmp_path / 'bags/one', list(audio(spoken(TEXTS[0]))))
+    line = [*arguments(tmp_path / 'bags', tmp_path / 'output'), '--format', 'bag']
+    assert main(line) == 0
+    output = tmp_path / 'output/one_speech'
+    before = output.stat().st_ino
+    assert main(line) == 0 and output.stat().st_ino == before, 'it is done'
+    assert main([*line, *more]) == 0, capsys.readouterr().err
+    assert output.stat().st_ino != before
+    assert sorted(path.name for path in output.parent.iterdir()) == ['.parakeet', 'one_speech']
+    shutil.rmtree(tmp_path / 'output/.parakeet')
+    assert main([*line, *more]) == 1, 'it may be somebody else\'s'
+    assert 'exists already' in capsys.readouterr().err
+    assert output.is_dir()
+
+
 def kill_when(process: subprocess.Popen, is_time: Callable[[], bool]) -> None:
     """Kill a process as soon as something holds."""
     while process.poll() is None and not is_time():
