@@ -20,6 +20,7 @@ class Ending:
 
     def __init__(self, timeout_s: float) -> None:
         self.is_asked_for = False
+        self._status = 0
         self._begins = Event()
         Thread(target=self._end_late, args=(timeout_s,), name='ending', daemon=True).start()
 
@@ -33,8 +34,9 @@ class Ending:
         for number in SIGNALS:
             signal.signal(number, self._ask)
 
-    def begin(self) -> None:
-        """From now on signals wait; when the time is over, the process ends with status 0."""
+    def begin(self, status: int) -> None:
+        """From now on signals wait; when the time is over, the process ends with a status."""
+        self._status = status
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         self._begins.set()
@@ -50,4 +52,4 @@ class Ending:
     def _end_late(self, timeout_s: float) -> None:
         self._begins.wait()
         time.sleep(timeout_s)
-        os._exit(0)
+        os._exit(self._status)

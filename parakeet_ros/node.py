@@ -324,7 +324,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     except Exception:
         traceback.print_exc()
         status = 1
-    ending.begin()
+    ending.begin(status)
     if node is not None:
         node.close()
     rclpy.try_shutdown()
