@@ -96,7 +96,11 @@ def assert_same(found: Transcriber, wanted: Transcriber) -> None:
     assert found.tokenizer.pieces == wanted.tokenizer.pieces
     waveform = torch.randn(16_000, generator=torch.Generator().manual_seed(0))
     answers = [each.transcribe(waveform, each.sample_rate) for each in (found, wanted)]
-    assert answers[0].tokens == answers[1].tokens
+    tokens = [[replace(token, confidence=0.0) for token in answer.tokens] for answer in answers]
+    assert tokens[0] == tokens[1]
+    # MKL rounds by where in memory weights lie, on processors of AMD at least.
+    confidences = [[token.confidence for token in answer.tokens] for answer in answers]
+    assert confidences[0] == pytest.approx(confidences[1], abs=1e-5)
 
 
 @pytest.mark.parametrize('dtype', ['float32', 'float16', 'int8'])
