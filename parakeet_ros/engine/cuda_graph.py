@@ -20,8 +20,12 @@ from torch import Tensor
 VARIABLE = 'PARAKEET_ROS_CUDA_GRAPHS'
 _MOST_GRAPHS = 64
 # Of all models: torch begins a capture by waiting for the device, and CUDA forbids that while
-# another thread captures.
+# another thread captures.  Nor may a graph be replayed meanwhile: up to torch 2.11 one that is
+# captured has the device's only generator of random numbers, at which every replay looks.
 _capturing = threading.Lock()
+# Devices on which a capture could not even be ended: up to torch 2.11 their generators stay taken,
+# and no graph can be replayed any more.
+_broken: set[torch.device] = set()
 
 _logger = logging.getLogger(__name__)
 
@@ -53,27 +57,49 @@ class GraphPool:
 
         The current stream must not be the default one.  Other threads may go on using the GPU:
         only what this thread must not do breaks a capture.  After a failure, such as a lack of
-        memory, there are no further attempts; the log says why.
+        memory, there are no further attempts; the log says why.  After one that leaves the
+        device's graphs unusable the functions run as they are.
 
         :param name: what the function is called in the log.
         """
-        if self.n_free == 0:
+        if self.n_free == 0 or self.is_broken:
             return None
         graph = torch.cuda.CUDAGraph()
+        failure: RuntimeError | None = None
         try:
-            with _capturing, torch.cuda.graph(
+            # What torch makes in its first capture is for all code in the process: outside of
+            # inference mode none could use it if it were made in there.
+            with _capturing, torch.inference_mode(False), torch.no_grad(), torch.cuda.graph(
                     graph, self._handle, torch.cuda.current_stream(self.device),
                     capture_error_mode='thread_local'):
-                output = function()
+                try:
+                    with torch.inference_mode():
+                        output = function()
+                except RuntimeError as error:
+                    failure = error
+                    raise
         except RuntimeError as error:  # OutOfMemoryError is one
             self.n_free = 0
             self._failed = graph
+            if error is not failure:  # it comes from the end of the capture
+                _broken.add(self.device)
             reason = str(error.__context__ or error).partition('\n')[0]
             _logger.warning('no CUDA graph for %s, nor for what comes up later, so that it takes '
                             'longer: %s', name, reason)
             return None
         self.n_free -= 1
         return Capture(graph, output)
+
+    @property
+    def is_broken(self) -> bool:
+        """Tell whether the device's graphs cannot be used any more."""
+        return self.device in _broken
+
+    def replay(self, capture: Capture) -> Tensor:
+        """Run what was recorded, and return where its result is."""
+        with _capturing:
+            capture.graph.replay()
+        return capture.output
 
 
 def allowed_graphs() -> int:
@@ -115,7 +141,7 @@ class CUDAGraphed:
     @property
     def is_captured(self) -> bool:
         """Tell whether calls replay a graph."""
-        return self._capture is not None
+        return self._capture is not None and not self._pool.is_broken
 
     def __call__(self, *arguments: Tensor) -> Tensor:
         """
@@ -130,14 +156,13 @@ class CUDAGraphed:
         if self._capture is None and getattr(self._here, 'is_warm', False):
             self._capture = self._pool.capture(
                 partial(self._function, *self._inputs), self._name)
-        if self._capture is None:
+        if self._capture is None or self._pool.is_broken:
             result = self._function(*arguments)
             self._here.is_warm = True  # not if it failed
             return result
         for own, given in zip(self._inputs, arguments, strict=True):
             own.copy_(given)
-        self._capture.graph.replay()
-        return self._capture.output
+        return self._pool.replay(self._capture)
 
     def _check(self, arguments: Sequence[Tensor]) -> None:
         """Refuse arguments that the graph was not made for."""

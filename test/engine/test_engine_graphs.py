@@ -12,6 +12,7 @@ from engine_oracle import INPUTS, ORACLE, read_audio
 from graphs_on_cpu import LOOKS, Recorder, RerunPool
 from hypothesis import given
 from hypothesis import strategies as st
+from parakeet_ros.engine import cuda_graph
 from parakeet_ros.engine.buckets import batch_bucket, frame_bucket, MAX_FRAMES
 from parakeet_ros.engine.cuda_graph import allowed_graphs, CUDAGraphed, GraphPool, VARIABLE
 from parakeet_ros.engine.decoder import RoundLoop
@@ -77,6 +78,90 @@ def test_without_cuda_the_function_runs_as_it_is():
     graphed = CUDAGraphed(doubled, GraphPool(torch.device('cpu')), 'doubling')
     assert [graphed(torch.tensor([x])).tolist() for x in (1.0, 3.0)] == [[2.0], [6.0]]
     assert not graphed.is_captured
+
+
+class Graph:
+    """Stands for torch's CUDA graph and its capture, which there are not without a GPU."""
+
+    is_capturing = False
+    ends_well = True
+    replays: list[Graph] = []
+
+    def __enter__(self):
+        Graph.is_capturing = True
+
+    def __exit__(self, *raised):
+        Graph.is_capturing = False
+        if not Graph.ends_well:
+            raise RuntimeError('operation failed due to a previous error during capture')
+
+    def replay(self):
+        assert not Graph.is_capturing, 'torch up to 2.11 would raise'
+        Graph.replays.append(self)
+
+
+@pytest.fixture()
+def pools(monkeypatch):
+    """Return what makes pools whose captures are as on a GPU; a replay computes nothing."""
+    monkeypatch.setattr(torch.cuda, 'CUDAGraph', Graph)
+    monkeypatch.setattr(torch.cuda, 'graph', lambda graph, *_, **__: graph)
+    monkeypatch.setattr(torch.cuda, 'current_stream', lambda device: None)
+    monkeypatch.setattr(torch.cuda, 'graph_pool_handle', lambda: None)
+    monkeypatch.setattr(cuda_graph, '_broken', set())
+    Graph.replays = []
+    return lambda: GraphPool(torch.device('cuda'))
+
+
+@pytest.mark.parametrize('ends_well', [True, False])
+def test_graphs_are_given_up_only_where_a_failed_capture_leaves_them_unusable(
+        pools, monkeypatch, ends_well):
+    def fail_in_captures(x):
+        if Graph.is_capturing:
+            raise RuntimeError('out of memory' if ends_well else 'not permitted in a capture')
+        return doubled(x)
+
+    pool = pools()
+    before, of_another = (CUDAGraphed(doubled, each, 'before') for each in (pool, pools()))
+    for _ in range(2):
+        before(torch.ones(1)), of_another(torch.ones(1))
+    assert before.is_captured and len(Graph.replays) == 2
+    failing, after = (CUDAGraphed(function, each, 'later') for function, each in (
+        (fail_in_captures, pool), (doubled, pools())))
+    failing(torch.ones(1)), after(torch.ones(1))
+    monkeypatch.setattr(Graph, 'ends_well', ends_well)
+    assert failing(torch.full((1,), 3.0)).tolist() == [6.0], 'it runs as it is'
+    monkeypatch.setattr(Graph, 'ends_well', True)
+    results = [each(torch.full((1,), 3.0)) for each in (before, of_another, after)]
+    assert [each.is_captured for each in (before, of_another, after)] == [ends_well] * 3
+    assert len(Graph.replays) == (5 if ends_well else 2)
+    if not ends_well:
+        assert [result.tolist() for result in results] == [[6.0]] * 3
+
+
+def test_no_graph_is_replayed_while_another_thread_captures(pools):
+    def slow_in_captures(x):
+        if Graph.is_capturing:
+            capturing.set()
+            replayed.wait(0.2)
+        return doubled(x)
+
+    capturing, replayed = threading.Event(), threading.Event()
+    ready, slow = (CUDAGraphed(function, pools(), 'one') for function in (
+        doubled, slow_in_captures))
+    for _ in range(2):
+        ready(torch.ones(1))
+
+    def capture():
+        for _ in range(2):
+            slow(torch.ones(1))
+
+    other = threading.Thread(target=capture)
+    other.start()
+    capturing.wait()
+    ready(torch.ones(1))
+    replayed.set()
+    other.join()
+    assert slow.is_captured and len(Graph.replays) == 3
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
