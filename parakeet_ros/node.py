@@ -150,11 +150,12 @@ class AsrNode(LifecycleNode):
         p = self.config
         self.get_logger().info(f'Loading {p.model} ...')
         self.engine = load_model(p.model, device=p.device, dtype=p.dtype)
-        self.engine.warm_up()
         self._steered = SteeredEngine(self.engine, p.hotwords)
         names = p.streams or ('',)
         self._refuse_shared_topics(names)
-        self.worker = Worker(self._steered, p.queue_size, self._wake, p.batch_size)
+        # in the thread that will use them, for CUDA's libraries have handles for each
+        self.worker = Worker(self._steered, p.queue_size, self._wake, p.batch_size,
+                             prepare=self.engine.warm_up)
         self.microphones = [
             Microphone(self, name, p, self.worker, self.engine.name, self._log) for name in names]
         self._on_robot_speaking(self._robot_voice.speaks)

@@ -14,6 +14,7 @@ guesses are confirmed before they have begun, and go in batches, too.
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Condition, Thread
 import time
@@ -82,10 +83,12 @@ class Worker:
     :param capacity: accepted waveforms that may wait in a lane; more are refused.
     :param on_done: called in the worker's thread after accepted tickets are done.
     :param batch_size: the most accepted waveforms that the engine gets at once.
+    :param prepare: called in that thread before anything else, and waited for: what it raises is
+        raised here.
     """
 
     def __init__(self, engine: Engine, capacity: int, on_done: Callable[[], None],
-                 batch_size: int = 1) -> None:
+                 batch_size: int = 1, prepare: Callable[[], None] = lambda: None) -> None:
         self._engine = engine
         self._capacity = capacity
         self._on_done = on_done
@@ -94,8 +97,11 @@ class Worker:
         self._changed = Condition()
         self._running: list[Ticket] = []
         self._stopping = False
-        self._thread = Thread(target=self._run, name='parakeet_engine', daemon=True)
+        prepared: Future[None] = Future()
+        self._thread = Thread(target=self._run, args=(prepare, prepared), name='parakeet_engine',
+                              daemon=True)
         self._thread.start()
+        prepared.result()
 
     @property
     def depth(self) -> int:
@@ -182,7 +188,13 @@ class Worker:
             self._changed.notify_all()
         return True
 
-    def _run(self) -> None:
+    def _run(self, prepare: Callable[[], None], prepared: Future[None]) -> None:
+        try:
+            prepare()
+        except Exception as error:
+            prepared.set_exception(error)
+            return
+        prepared.set_result(None)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._stopping or self._waiting())

@@ -106,6 +106,25 @@ def test_drain_times_out_while_the_engine_is_busy_and_then_waits_for_everything(
 # --- the thread ---------------------------------------------------------------------------------
 
 
+def test_what_prepares_the_engine_runs_in_its_thread_and_is_waited_for() -> None:
+    engine = FakeEngine()
+    threads: list[int] = []
+    worker = Worker(engine, 1, ignore, prepare=lambda: threads.append(get_ident()))
+    assert len(threads) == 1 and threads[0] != get_ident()
+    submit(worker, 1)
+    engine.release()
+    assert worker.drain(TIMEOUT_S) and worker.stop(TIMEOUT_S)
+    assert engine.threads == set(threads)
+
+
+def test_an_engine_that_cannot_be_prepared_starts_no_worker() -> None:
+    def fail() -> None:
+        raise MemoryError('no room')
+
+    with pytest.raises(MemoryError, match='no room'):
+        Worker(FakeEngine(), 1, ignore, prepare=fail)
+
+
 def test_stop_ends_an_idle_worker() -> None:
     assert Worker(FakeEngine(), 1, ignore).stop(TIMEOUT_S)
 
