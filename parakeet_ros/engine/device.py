@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import logging
 
 import torch
 from torch import Tensor
 
 from .errors import DeviceError
+
+_logger = logging.getLogger(__name__)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -49,6 +52,15 @@ def transducer_dtype(encoder_dtype: torch.dtype, device: torch.device) -> torch.
     """
     is_half = device.type == 'cuda' and encoder_dtype != torch.float32
     return torch.float16 if is_half else torch.float32
+
+
+def warn_of_rounding(device: torch.device) -> None:
+    """Log where a GPU rounds the factors of float32 products to TF32: then they are not exact."""
+    if device.type == 'cuda' and torch.get_float32_matmul_precision() != 'highest':
+        _logger.warning(
+            'float32 is not exact here: torch lets %s round the factors of products to TF32; '
+            "unset TORCH_ALLOW_TF32_CUBLAS_OVERRIDE, which NVIDIA's containers set, or call "
+            "torch.set_float32_matmul_precision('highest')", device)
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 import json
+import os
 import subprocess
 import sys
 
@@ -207,6 +208,17 @@ def test_own_errors_are_value_errors():
 def test_importing_the_package_does_not_import_torch():
     code = "import parakeet_ros, sys; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, '-c', code], check=True)
+
+
+@pytest.mark.parametrize(('override', 'n_warnings'), [('1', 1), ('0', 0)])
+def test_a_gpu_that_may_round_float32_is_told_of(override, n_warnings):
+    code = ('import logging, torch; logging.basicConfig(); '
+            'from parakeet_ros.engine.device import warn_of_rounding; '
+            'warn_of_rounding(torch.device("cuda")); warn_of_rounding(torch.device("cpu"))')
+    ended = subprocess.run(
+        [sys.executable, '-c', code], stderr=subprocess.PIPE, text=True, check=True,
+        env={**os.environ, 'TORCH_ALLOW_TF32_CUBLAS_OVERRIDE': override})
+    assert ended.stderr.count('float32 is not exact here') == n_warnings
 
 
 @pytest.mark.gpu
