@@ -20,6 +20,7 @@ from torch import Tensor
 
 from .confidence import confidence
 from .decoding import Hypothesis
+from .device import to_device
 from .transducer import Transducer
 
 # Kinds of decision, in the order of the table ``moves``.
@@ -65,7 +66,7 @@ class LabelLoop:
         self.most_ahead = max(1, *self.durations)  # frames that the last step may lead past an end
         self._max_symbols = max_symbols
         self._method = method
-        self._moves = torch.tensor(self._table()).to(self.device)
+        self._moves = to_device(torch.tensor(self._table()), self.device)
         self._start = self._first_state()
 
     @property

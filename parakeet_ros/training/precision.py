@@ -21,7 +21,7 @@ def bfloat16_gains(device: torch.device) -> bool:
     On a processor without instructions for it they take up to eight times as long.
     """
     if device.type != 'cpu':
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return _time_s(torch.bfloat16) < _time_s(torch.float32)
 
 

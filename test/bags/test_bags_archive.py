@@ -124,7 +124,7 @@ def test_a_bag_that_it_wrote_is_replaced_where_it_is_to_be_done_again(
     assert output.stat().st_ino != before
     assert sorted(path.name for path in output.parent.iterdir()) == ['.parakeet', 'one_speech']
     shutil.rmtree(tmp_path / 'output/.parakeet')
-    assert main([*line, *more]) == 1, 'it may be somebody else\'s'
+    assert main([*line, *more]) == 1, "it may be somebody else's"
     assert 'exists already' in capsys.readouterr().err
     assert output.is_dir()
 
