@@ -12,6 +12,9 @@ class RobotVoice:
     """
     Follow the topic. Who said that the robot speaks, and is gone, can no longer take it back.
 
+    Where messages do not tell whose they are it may have been any of the publishers: the robot is
+    rather taken for silent when one of them is gone than for one that speaks for ever.
+
     :param on_change: is told whether the robot speaks, at every message.
     """
 
@@ -19,7 +22,8 @@ class RobotVoice:
         self.speaks = False
         self._node = node
         self._on_change = on_change
-        self._speaker: bytes | None = None  # of the last message, where that is known
+        self._is_known = False  # who sent the last message
+        self._speakers: set[bytes] = set()  # it is one of them
         self._subscription = node.create_subscription(
             Bool, 'robot_speaking', with_info(self._on_message), 10)
 
@@ -28,20 +32,24 @@ class RobotVoice:
         if not self.speaks:
             return
         listed = self._listed()
-        if self._speaker not in listed if self._speaker else not listed:
+        if not self._is_known:
+            self._speakers |= listed  # a message may be faster than what is known of its publisher
+        if not listed or self._speakers - listed:
             self._set(False)
 
     def _on_message(self, message: Bool, info: Mapping[str, Any]) -> None:
         gid = info.get('publisher_gid')
-        speaker = bytes(gid['data']) if gid else None
+        speaker = bytes(gid['data']) if gid else b''
+        listed = self._listed()
         # an RMW may name it otherwise here than there
-        self._speaker = speaker if speaker in self._listed() else None
+        self._is_known = speaker in listed
+        self._speakers = {speaker} if speaker in listed else listed
         self._set(message.data)
 
     def _set(self, speaks: bool) -> None:
         self.speaks = speaks
         self._on_change(speaks)
 
-    def _listed(self) -> list[bytes]:
-        return [bytes(p.endpoint_gid)
-                for p in self._node.get_publishers_info_by_topic(self._subscription.topic_name)]
+    def _listed(self) -> set[bytes]:
+        return {bytes(p.endpoint_gid)
+                for p in self._node.get_publishers_info_by_topic(self._subscription.topic_name)}

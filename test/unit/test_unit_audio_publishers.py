@@ -58,7 +58,8 @@ def test_publishers_that_take_turns_are_heard_though_their_messages_waited_toget
     ears.until_heard(12)
     assert [data for _, data, _ in ears.heard] == [
         b'%d%d' % (turn, number) for turn in range(4) for number in range(3)]
-    assert ears.breaks == [0, 3, 6, 9] and ears.complaint() == (OK, 'fine')
+    # where messages tell only their numbers, as on Jazzy, 4 follows 3 of either
+    assert ears.breaks in ([0, 3, 6, 9], [0, 3, 9]) and ears.complaint() == (OK, 'fine')
 
 
 def test_a_second_publisher_that_says_nothing_disturbs_nobody(ears: Ears) -> None:
