@@ -22,9 +22,9 @@ _DTYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch
            'int8': torch.int8}
 _CPU_FORMATS = (torch.float32, torch.bfloat16, torch.int8)  # the less exact later
 _SMALL_MODEL_BYTES = 50_000_000  # of a file, in whatever format
-# A less exact format must be so many times faster than what it takes the place of.  int8 is 1.4 to
-# 1.8 times as fast as bfloat16 with AVX-512's instructions for both, and 4 times as fast as float32
-# with those for int8 alone: nearer to either, a restarted node would take now one, now the other.
+# A less exact format must be so many times faster than what it takes the place of.  int8 is 1.4
+# to 1.8 times as fast as bfloat16 with AVX-512's instructions for both, 4 times as float32
+# with those for int8 alone: nearer to either, a restarted node would take now one, now another.
 _WORTH_IT = {torch.bfloat16: 1.4, torch.int8: 2.2}
 _SHAPE = (4096, 1024)
 _N_FRAMES = 38

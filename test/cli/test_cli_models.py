@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+import shlex
 import subprocess
 import sys
 
@@ -99,7 +100,7 @@ def test_a_model_at_fault_is_named_and_gives_1(
 
 
 def test_a_reader_that_has_seen_enough_is_no_crash() -> None:
-    command = f'{sys.executable} -m parakeet_ros info builtin | true'
+    command = f'{shlex.quote(sys.executable)} -m parakeet_ros info builtin | true'
     result = subprocess.run(['bash', '-c', command], capture_output=True, text=True, check=False)
     assert result.stderr == ''
 
