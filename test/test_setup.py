@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TOOLS = ('awk', 'bash', 'c++', 'cat', 'chmod', 'cp', 'cut', 'dirname', 'env', 'flock', 'grep',
-         'head', 'mkdir', 'rm', 'sed', 'sha256sum', 'sleep', 'tail', 'touch', 'uname')
+         'head', 'mkdir', 'realpath', 'rm', 'sed', 'sha256sum', 'sleep', 'tail', 'touch', 'uname')
 STAND_IN = """#!/usr/bin/env bash
 case "$*" in
   *probe.py) echo "$0 {facts}" ;;
@@ -167,6 +167,14 @@ def test_second_call_does_nothing(tmp_path: Path) -> None:
     for arguments in ['--dev'], []:
         again = machine.setup(*arguments)
         assert (again.returncode, again.stderr, machine.calls()) == (0, '', [])
+
+
+def test_the_package_is_found_in_a_folder_of_any_name_and_in_any_locale(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / 'my r\xf6bot (1)', {'python3.11': PLAIN})
+    assert machine.setup().returncode == 0
+    [link] = machine.root.rglob('*.pth')
+    content = link.read_bytes().decode('ascii')
+    assert (link.parent / content.strip()).resolve() == machine.root.resolve()
 
 
 def test_demo_needs_no_test_tools(tmp_path: Path) -> None:
