@@ -1,8 +1,8 @@
 """
 Say what a Python offers to scripts/setup, as one line of words.
 
-Printed: path, version, then whether it has ensurepip, C headers and a working rclpy (yes or no),
-and the CUDA version of its torch (``-`` where there is none). Neither torch nor, without a sourced
+Printed: version, then whether it has ensurepip, C headers and a working rclpy (yes or no), the
+CUDA version of its torch (``-`` where there is none), and its path. Neither torch nor, without a sourced
 ROS, rclpy is imported: they are slow to load. Runs on any Python 3, to turn the old ones down too.
 """
 import importlib.util
@@ -42,7 +42,7 @@ def main():
     answers = [importlib.util.find_spec('ensurepip'), os.path.exists(headers), imports_rclpy()]
     words = ['yes' if answer else 'no' for answer in answers]
     version = '.'.join(str(part) for part in sys.version_info[:2])
-    print(sys.executable, version, *words, cuda_of_torch())
+    print(version, *words, cuda_of_torch(), sys.executable)  # which may have spaces
 
 
 if __name__ == '__main__':

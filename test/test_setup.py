@@ -18,7 +18,7 @@ TOOLS = ('awk', 'bash', 'c++', 'cat', 'chmod', 'cp', 'cut', 'dirname', 'env', 'f
          'head', 'mkdir', 'realpath', 'rm', 'sed', 'sha256sum', 'sleep', 'tail', 'touch', 'uname')
 STAND_IN = """#!/usr/bin/env bash
 case "$*" in
-  *probe.py) echo "$0 {facts}" ;;
+  *probe.py) echo "{facts} $0" ;;
   '-m venv'*)
     target=${{!#}}
     mkdir -p "$target/bin" && cp "$0" "$target/bin/python"
@@ -240,17 +240,17 @@ def test_probe_sees_cuda_torch_without_importing_it(tmp_path: Path) -> None:
     (tmp_path / 'torch').mkdir()
     (tmp_path / 'torch/__init__.py').write_text('raise RuntimeError("imported")\n')
     (tmp_path / 'torch/version.py').write_text("cuda = '12.6'\n")
-    assert probe(tmp_path)[-1] == '12.6'
+    assert probe(tmp_path)[4] == '12.6'
     (tmp_path / 'torch/version.py').write_text('cuda = None\n')
-    assert probe(tmp_path)[-1] == '-'
+    assert probe(tmp_path)[4] == '-'
 
 
 def test_probe_looks_for_rclpy_only_where_ros_is_sourced(tmp_path: Path) -> None:
     (tmp_path / 'rclpy.py').write_text('')
-    assert probe(tmp_path, ROS_DISTRO='jazzy')[4] == 'yes'
-    assert probe(tmp_path)[4] == 'no'
+    assert probe(tmp_path, ROS_DISTRO='jazzy')[3] == 'yes'
+    assert probe(tmp_path)[3] == 'no'
     (tmp_path / 'rclpy.py').write_text('raise ImportError("compiled for another Python")\n')
-    assert probe(tmp_path, ROS_DISTRO='jazzy')[4] == 'no'
+    assert probe(tmp_path, ROS_DISTRO='jazzy')[3] == 'no'
 
 
 @pytest.mark.parametrize('name', ['setup', 'test', 'demo', 'build_interfaces', '../.ci/run'])
