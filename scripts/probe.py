@@ -2,8 +2,9 @@
 Say what a Python offers to scripts/setup, as one line of words.
 
 Printed: version, then whether it has ensurepip, C headers and a working rclpy (yes or no), the
-CUDA version of its torch (``-`` where there is none), and its path. Neither torch nor, without a sourced
-ROS, rclpy is imported: they are slow to load. Runs on any Python 3, to turn the old ones down too.
+CUDA version of its torch (``-`` where there is none), and its path. Neither torch nor, without a
+sourced ROS, rclpy is imported: they are slow to load. Runs on any Python 3, to turn the old ones
+down too.
 """
 import importlib.util
 import os
