@@ -107,20 +107,12 @@ class Ledger:
 
     def is_done(self, stem: str, key: str) -> bool:
         """Return whether the outputs that belong to a key are there."""
-        try:
-            record = json.loads(self._record(stem).read_text('utf-8'))
-            return bool(record['key'] == key and all(
-                (self._output / name).exists() for name in record['outputs']))
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+        key_then, outputs = self._recorded(stem)
+        return key_then == key and all((self._output / name).exists() for name in outputs)
 
     def wrote(self, stem: str, name: str) -> bool:
         """Return whether an output was written by an earlier run, of whatever work."""
-        try:
-            record = json.loads(self._record(stem).read_text('utf-8'))
-            return name in record['outputs']
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+        return name in self._recorded(stem)[1]
 
     def finish(self, stem: str, key: str, bag: Path, outputs: Sequence[str],
                facts: Mapping[str, Any]) -> None:
@@ -138,6 +130,14 @@ class Ledger:
                 for bag, reason in sorted(reasons.items())))
         else:
             path.unlink(missing_ok=True)
+
+    def _recorded(self, stem: str) -> tuple[str | None, list[str]]:
+        """Return the key and the outputs of a record; of one that is damaged or absent, none."""
+        try:
+            record = json.loads(self._record(stem).read_text('utf-8'))
+            return str(record['key']), [str(name) for name in record['outputs']]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None, []
 
     def _record(self, stem: str) -> Path:
         return self._output / FOLDER / 'done' / f'{stem}.json'

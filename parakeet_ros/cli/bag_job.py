@@ -76,7 +76,7 @@ def transcribe_bag(path: Path, job: BagJob, engine: Engine, target: Path | None 
 
     :param target: the folder to write, where the form is a bag.
     :param on_progress: told of every stretch of the bag that has been heard, in seconds.
-    :param replace: what is at the target.
+    :param replace: put it in the place of what is at the target.
     :raises BagError: the bag cannot be read, or has no audio that can be, or not on the topics
         asked for; or there is something at the target.
     :raises FileNotFoundError: there is none.

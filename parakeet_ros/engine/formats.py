@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from functools import cache
 import logging
-import time
 
 import torch
 
 from .errors import DeviceError
 from .linear import packs, PreparedLinear
+from .stopwatch import shortest_s
 
 _DTYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16,
            'int8': torch.int8}
@@ -28,7 +28,6 @@ _SMALL_MODEL_BYTES = 50_000_000  # of a file, in whatever format
 _WORTH_IT = {torch.bfloat16: 1.4, torch.int8: 2.2}
 _SHAPE = (4096, 1024)
 _N_FRAMES = 38
-_REPEATS = 5
 
 _logger = logging.getLogger(__name__)
 
@@ -95,15 +94,9 @@ def format_name(number_format: torch.dtype) -> str:
     return str(number_format).removeprefix('torch.')
 
 
-@torch.inference_mode()
 def _time_ms(number_format: torch.dtype) -> float:
-    """Return the shortest of some times for a layer."""
+    """Return how long a layer takes."""
     weight, x = torch.full(_SHAPE, 0.01), torch.full((1, _N_FRAMES, _SHAPE[1]), 0.1)
     layer = PreparedLinear(weight, None, number_format)
     layer.pack()
-    times_ms = []
-    for _ in range(_REPEATS):
-        started = time.perf_counter()
-        layer(x)
-        times_ms.append(1e3 * (time.perf_counter() - started))
-    return min(times_ms[1:])  # the first call makes the kernel
+    return 1e3 * shortest_s(lambda: layer(x))

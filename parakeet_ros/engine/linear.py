@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-import time
 
 import torch
 from torch import nn, Tensor
@@ -20,6 +19,7 @@ from torch.nn import functional
 
 from .int8 import MIDDLE, quantize_activations, quantize_weights, ZERO_OF_SILU
 from .packed import bytes_of, layout_of, Packer
+from .stopwatch import shortest_s
 
 # Smaller layers stay in the processor's caches: to pack float32 weights or to round them gains
 # nothing there.
@@ -235,17 +235,7 @@ def _packs_well(number_format: torch.dtype, after_silu: bool) -> bool:
     error = (packed(x).float() - plain(x).float()).abs().max()  # of outputs of up to 90
     if error > _MOST_ERROR:
         return False
-    return _time_s(packed, x) < _MOST_TIMES * _time_s(plain, x)
-
-
-def _time_s(layer: PreparedLinear, x: Tensor) -> float:
-    """Return the shortest of some times for a product."""
-    times_s = []
-    for _ in range(3):
-        started = time.perf_counter()
-        layer(x)
-        times_s.append(time.perf_counter() - started)
-    return min(times_s)
+    return shortest_s(lambda: packed(x)) < _MOST_TIMES * shortest_s(lambda: plain(x))
 
 
 def _activate(x: Tensor, activation: str) -> Tensor:

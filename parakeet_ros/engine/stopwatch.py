@@ -1,12 +1,27 @@
-"""Wall time of an utterance's stages."""
+"""Wall time: of an utterance's stages, and of a function that is tried."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import time
 
 import torch
 
 from .transcript import Timings
+
+_TRIES = 4
+
+
+@torch.inference_mode()
+def shortest_s(function: Callable[[], object]) -> float:
+    """Return the shortest of some times on the CPU; a first call, which makes kernels, is none."""
+    function()
+    times_s = []
+    for _ in range(_TRIES):
+        started_s = time.perf_counter()
+        function()
+        times_s.append(time.perf_counter() - started_s)
+    return min(times_s)
 
 
 class Stopwatch:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-import time
 
+from parakeet_ros.engine.stopwatch import shortest_s
 import torch
 from torch.nn import functional
 
 _SHAPE = (1024, 1024)
 _N_FRAMES = 256
-_REPEATS = 5
 
 
 @cache
@@ -25,14 +24,8 @@ def bfloat16_gains(device: torch.device) -> bool:
     return _time_s(torch.bfloat16) < _time_s(torch.float32)
 
 
-@torch.no_grad()
 def _time_s(number_format: torch.dtype) -> float:
-    """Return the shortest of some times for a product."""
+    """Return how long a product takes."""
     weight = torch.full(_SHAPE, 0.01, dtype=number_format)
     x = torch.full((_N_FRAMES, _SHAPE[1]), 0.1, dtype=number_format)
-    times_s = []
-    for _ in range(_REPEATS):
-        started = time.perf_counter()
-        functional.linear(x, weight)
-        times_s.append(time.perf_counter() - started)
-    return min(times_s)
+    return shortest_s(lambda: functional.linear(x, weight))
