@@ -14,4 +14,5 @@ TESTS = ('test/unit', 'test/e2e/test_e2e_heldout.py', 'test/e2e/test_e2e_lifecyc
 @pytest.mark.timeout(1800)
 def test_what_the_node_does_it_does_on_jazzy() -> None:
     run_pytest_in('JAZZY_ENVIRONMENT', Path(__file__).parent / 'make_environment', *TESTS,
-                  cwd=ROOT, PYTHONPATH=str(ROOT), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST')
+                  cwd=ROOT, PYTHONPATH=str(ROOT), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST',
+                  ROS_DISTRO='jazzy')
