@@ -12,14 +12,18 @@ from engine_oracle import INPUTS, ORACLE, read_audio
 from graphs_on_cpu import LOOKS, Recorder, RerunPool
 from hypothesis import given
 from hypothesis import strategies as st
+from number_formats import skip_without
 from parakeet_ros.engine import cuda_graph
 from parakeet_ros.engine.buckets import batch_bucket, frame_bucket, MAX_FRAMES
+from parakeet_ros.engine.checkpoint import read_checkpoint
 from parakeet_ros.engine.cuda_graph import allowed_graphs, CUDAGraphed, GraphPool, VARIABLE
 from parakeet_ros.engine.decoder import RoundLoop
+from parakeet_ros.engine.decoding import DecodingOptions
 from parakeet_ros.engine.encoder import n_encoder_frames
 from parakeet_ros.engine.encoder_graphs import EncoderGraphs
 from parakeet_ros.engine.label_loop import LabelLoop
-from parakeet_ros.engine.model import build_model, Model
+from parakeet_ros.engine.loading import BUILTIN_MODEL
+from parakeet_ros.engine.model import build_model, convert_model, Model
 from parakeet_ros.engine.transcriber import Transcriber
 import pytest
 import torch
@@ -232,6 +236,21 @@ def test_the_whole_way_of_a_gpu_changes_no_text(builtin, heldout, monkeypatch, b
         assert one.confidence == pytest.approx(other.confidence, abs=1e-3)
     kinds = {name.split()[0] for name in pool.names}
     assert kinds == {'encoding', 'decoding'}
+
+
+def test_half_precision_as_on_a_gpu_changes_no_text(builtin, heldout, monkeypatch):
+    skip_without('float16')
+    half = convert_model(read_checkpoint(BUILTIN_MODEL), torch.device('cuda'), torch.float16)
+    assert {half.encoder.dtype, half.head.joint.encoder.weight.dtype} == {torch.float16}
+    pool = RerunPool()
+    monkeypatch.setattr(half, '_graphs', pool)
+    with_graphs = Transcriber(half.eval(), builtin.tokenizer, 'in half precision')
+    for clip, _ in heldout[::3]:
+        assert with_graphs.transcribe(clip).text == builtin.transcribe(clip).text
+    hotwords = DecodingOptions(hotwords=builtin.hotwords(['tool', 'front door']))
+    for clip, _ in heldout[::9]:
+        assert with_graphs.transcribe(clip, options=hotwords).text == builtin.transcribe(
+            clip, options=hotwords).text
 
 
 def test_warming_up_captures_the_longest_graph_first(oracle_models, monkeypatch):
