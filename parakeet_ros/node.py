@@ -25,6 +25,7 @@ from parakeet_ros.health import HealthReport
 from parakeet_ros.microphone import Microphone, TICK_S
 from parakeet_ros.parameter_descriptors import descriptor
 from parakeet_ros.robot_voice import RobotVoice
+from parakeet_ros.ros_logging import log_to_ros
 from parakeet_ros.worker import Worker
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
@@ -161,9 +162,6 @@ class AsrNode(LifecycleNode):
         self._on_robot_speaking(self._robot_voice.speaks)
         for microphone in self.microphones:
             microphone.set_enabled(self._is_enabled)
-        self.get_logger().info(
-            f'Loaded {self.engine.name} on {self.engine.device} in '
-            f'{str(self.engine.dtype).removeprefix("torch.")}.')
 
     def _refuse_shared_topics(self, names: Sequence[str]) -> None:
         """Refuse microphones that are remapped to one topic: they would be one."""
@@ -317,6 +315,7 @@ def main(args: list[str] | None = None) -> NoReturn:
             rclpy.logging.get_logger('asr').fatal(f'Cannot start: {error}')
             status = 2
         else:
+            log_to_ros(node.get_logger())
             ending.when_asked()  # what a handler raises in the import of torch would abort it
             node.autostart()
             spin(node, ending)

@@ -27,6 +27,7 @@ def test_a_full_cycle_transcribes_before_and_after(start_asr, probe):
         assert probe.state() == 'unconfigured'
     assert asr.interrupt() == 0
     assert 'Traceback' not in asr.output
+    assert asr.output.count('[asr]: loaded builtin: ') == 2  # what the engine logs
 
 
 def test_a_transition_that_the_state_does_not_allow_is_refused(start_asr, probe):
