@@ -86,7 +86,7 @@ class SignalCondition:
         power = float(np.square(block - np.float32(mean)).mean(dtype=np.float64))
         return _Block(
             seconds=len(block) / self._sample_rate,
-            dead=bool(block.min() == block.max()),
+            dead=bool(np.min(block) == np.max(block)),
             clipped=self._clipped > CLIPPED_SHARE * self._samples,
             mean=mean, level_db=10 * float(np.log10(max(power, 1e-20))))
 

@@ -43,7 +43,7 @@ def trim_silence(
     levels = levels_db(waveform[:n_frames * frame_samples].reshape(n_frames, frame_samples))
     background_db = float(np.percentile(levels, _BACKGROUND_PERCENTILE))
     threshold_db = background_db + _ABOVE_BACKGROUND_DB
-    if threshold_db > levels.max() - _BELOW_LOUDEST_DB:
+    if threshold_db > float(np.max(levels)) - _BELOW_LOUDEST_DB:
         return waveform, 0
     loud = np.flatnonzero(levels > threshold_db)
     kept = round(KEPT_S * sample_rate)

@@ -64,14 +64,19 @@ class CorpusWriter:
     def __init__(self, folder: Path) -> None:
         if folder.exists():
             raise CorpusError(f'{folder} exists already; give another name, or remove it')
-        self.duration_s = 0.0
         self.n_clips = 0
+        self._n_samples = 0
         self._folder = folder
         self._partial = folder.with_name(f'{folder.name}.partial')
         shutil.rmtree(self._partial, ignore_errors=True)
         self._partial.mkdir(parents=True)
         self._audio = (self._partial / 'audio.s16').open('wb')
         self._manifest = (self._partial / 'manifest.jsonl').open('w')
+
+    @property
+    def duration_s(self) -> float:
+        """Return the length of all clips so far in seconds."""
+        return self._n_samples / SAMPLE_RATE_HZ
 
     def add(self, waveform: Waveform, *, text: str, voice: str, engine: str, licence: str,
             split: str, kind: str) -> None:
@@ -87,7 +92,7 @@ class CorpusWriter:
         row = {**asdict(clip), 'duration_s': round(clip.duration_s, 3)}
         self._manifest.write(json.dumps(row) + '\n')
         self.n_clips += 1
-        self.duration_s += clip.duration_s
+        self._n_samples += len(samples)
 
     def __enter__(self) -> CorpusWriter:
         """Begin."""
@@ -128,7 +133,7 @@ class Corpus:
     @property
     def duration_s(self) -> float:
         """Return the length of all clips in seconds."""
-        return sum(clip.duration_s for clip in self.clips)
+        return sum(clip.n_samples for clip in self.clips) / SAMPLE_RATE_HZ
 
     def waveform(self, index: int) -> Waveform:
         """Read the audio of a clip: float32 ``[n_samples]``, 16 kHz, full scale 1.0."""

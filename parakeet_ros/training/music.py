@@ -17,7 +17,7 @@ def music(n_samples: int, rng: Generator) -> Waveform:
     """Return a piece with one to three of melody, chords, bass and drums."""
     step_s = 60 / rng.uniform(60, 180) / STEPS_PER_BEAT
     scale = SCALES[rng.integers(len(SCALES))]
-    key_hz = 110 * 2 ** (rng.integers(12) / 12)
+    key_hz = float(110 * 2 ** (rng.integers(12) / 12))
     sound = np.zeros(n_samples)
     parts = rng.choice(['melody', 'chords', 'bass', 'drums'], rng.integers(1, 4), replace=False)
     for part in parts:
@@ -34,7 +34,7 @@ def _line(part: str, n_samples: int, step_s: float, key_hz: float, scale: tuple[
     """Return one part: a wandering melody, a bass below it, or held chords."""
     octave, steps = {'melody': (2, 1), 'bass': (0, 2), 'chords': (1, 8)}[part]
     partials = rng.uniform(0, 1, 8) / np.arange(1, 9) ** rng.uniform(0.6, 2)
-    decay_per_s = rng.choice([0.5, 3.0, 8.0])
+    decay_per_s = float(rng.choice([0.5, 3.0, 8.0]))
     sound = np.zeros(n_samples)
     degree, start = int(rng.integers(0, 7)), 0
     while start < n_samples:

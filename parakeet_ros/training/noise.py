@@ -100,7 +100,7 @@ def harmonics(pitch_hz: NDArray[np.float64], rng: Generator) -> Waveform:
     roll_off = rng.uniform(0.5, 2)
     sound = np.zeros(len(pitch_hz))
     for number in range(1, 13):
-        if number * pitch_hz.max() < SAMPLE_RATE_HZ / 2:
+        if number * np.max(pitch_hz) < SAMPLE_RATE_HZ / 2:
             strength = rng.uniform(0.2, 1) / number ** roll_off
             sound += strength * np.sin(number * phase + rng.uniform(0, 2 * np.pi))
     return unit(sound)

@@ -80,9 +80,9 @@ class Probe:
         """Handle what arrives until the condition holds."""
         deadline = time.monotonic() + timeout_s
         while not condition():
+            health = {name: (s.level, s.message) for name, s in self.health.items()}
             assert time.monotonic() < deadline, (
-                f'{what}: not within {timeout_s} s; texts {self.texts}, health '
-                f'{ {k: (s.level, s.message) for k, s in self.health.items()} }')
+                f'{what}: not within {timeout_s} s; texts {self.texts}, health {health}')
             self._executor.spin_once(timeout_sec=0.05)
 
     def until_active(self) -> None:
