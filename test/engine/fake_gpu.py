@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from parakeet_ros.engine.model import Model
+import pytest
 import torch
 from torch import nn, Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
@@ -45,8 +46,22 @@ def fake_to_device(tensor: Tensor, device: torch.device) -> Tensor:
 def fake_gpu(monkeypatch: Any) -> Iterator[None]:
     """Make tensors fakes in this block; the host knows the values that it has listed itself."""
     monkeypatch.setattr(FakeTensor, 'tolist', _listed)
+    monkeypatch.setattr(torch.cuda, '_lazy_init', lambda: None)
     with FakeTensorMode(), torch.inference_mode(), _WithoutGuards():
         yield
+
+
+def why_not() -> str:
+    """Return why there can be no fakes, or need not be; nothing if there can."""
+    if torch.cuda.is_available():
+        return 'a GPU is there, and test_engine_gpu.py runs on it'
+    try:
+        with pytest.MonkeyPatch.context() as monkeypatch, fake_gpu(monkeypatch):
+            torch.stft(torch.empty(2048, device=GPU), 512, return_complex=True,
+                       window=torch.empty(512, device=GPU))
+    except (AssertionError, RuntimeError) as error:
+        return f'this torch looks for a GPU even then: {error}'.partition('\n')[0]
+    return ''
 
 
 def _listed(tensor: Tensor) -> list[Any]:
