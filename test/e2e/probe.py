@@ -13,6 +13,7 @@ import numpy as np
 from parakeet_ros.conversions import ns_to_time
 from rcl_interfaces.srv import SetParameters
 import rclpy
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -176,6 +177,7 @@ class Microphone:
         self._prefix = f'{name}/' if name else ''
         self._audio = probe.node.create_publisher(kind, f'{self._prefix}audio', 1000)
         self._info = None
+        self._n_sent = 0
         self.next_ns = 1_000_000_000_000  # stamp of the next sample
         if info is not None:
             self.announce(info)
@@ -196,6 +198,12 @@ class Microphone:
         self._probe.until(
             lambda: not self._audio.get_subscription_count(), 'the node unsubscribes')
 
+    def until_taken(self) -> None:
+        """Wait until the node has handled all that was sent."""
+        self._probe.until(
+            lambda: self._probe.value('audio input', 'messages') == str(self._n_sent),
+            'all messages are handled')
+
     def send(self, data: bytes, duration_s: float = 0.0) -> None:
         """Publish one message."""
         message = AudioData(data=data)
@@ -204,6 +212,7 @@ class Microphone:
             message.header.stamp = ns_to_time(self.next_ns)
             self.next_ns += round(duration_s * 1e9)
         self._audio.publish(message)
+        self._n_sent += 1
 
     def say(self, waveform: 'np.ndarray[Any, Any]', sample_rate: int = 16_000,
             chunk_s: float = 0.02, rate: float = 8.0) -> None:
@@ -217,6 +226,7 @@ class Microphone:
 
     def close(self) -> None:
         """Vanish, as a microphone whose cable is pulled."""
+        self._audio.wait_for_all_acked(Duration(seconds=5))  # a reader drops what comes later
         self._probe.node.destroy_publisher(self._audio)
         if self._info is not None:
             self._probe.node.destroy_publisher(self._info)

@@ -101,11 +101,11 @@ def test_a_signal_ends_it_however_busy_the_engine_is(start_faulty, probe, number
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_what_was_said_before_a_signal_is_still_published(start_asr, probe, number):
-    asr = start_asr()
+    asr = start_asr(end_of_stream_s=5.0)
     microphone = until_active_and_heard(probe)
     microphone.say(spoken(EASY)[:-round(0.9 * 16_000)])
     probe.until(lambda: probe.speaking[-1:] == [True], 'speaking')
-    probe.spin(0.2)  # all of it arrives; the pause that would end the utterance is longer
+    microphone.until_taken()  # the pause that would end the utterance is longer
     asr.signal(number)
     probe.until(lambda: probe.texts == [EASY.text], 'the text of the open utterance')
     assert asr.wait() == 0
@@ -148,11 +148,11 @@ def test_sigterm_while_it_is_deactivated_ends_it(start_faulty, probe):
 
 
 def test_what_a_deactivation_waits_for_is_still_published_after_a_signal(start_faulty, probe):
-    asr = start_faulty(busy_s=0.5)
+    asr = start_faulty(busy_s=0.5, end_of_stream_s=5.0)
     microphone = until_active_and_heard(probe)
     microphone.say(spoken(EASY)[:-round(0.9 * 16_000)])
     probe.until(lambda: probe.speaking[-1:] == [True], 'speaking')
-    probe.spin(0.2)
+    microphone.until_taken()
     probe.begin_transition('deactivate')
     microphone.until_unheard()
     asr.signal(signal.SIGTERM)

@@ -126,11 +126,15 @@ def seconds(stamp: dict[str, int]) -> float:
 
 def unrecorded_topics(probe: Probe) -> set[str]:
     """Return the topics of the node that record.launch.py leaves out."""
-    graph, node = probe.node, ('asr', '/')
-    pairs = (*graph.get_publisher_names_and_types_by_node(*node),
-             *graph.get_subscriber_names_and_types_by_node(*node))
-    names = {name for name, _ in pairs}
-    assert {'/audio', '/audio_info', '/robot_speaking', '/speech/is_speaking'} <= names
+    graph, node, names = probe.node, ('asr', '/'), set[str]()
+
+    def are_known() -> bool:
+        names.update(name for name, _ in (
+            *graph.get_publisher_names_and_types_by_node(*node),
+            *graph.get_subscriber_names_and_types_by_node(*node)))
+        return {'/audio', '/audio_info', '/robot_speaking', '/speech/is_speaking'} <= names
+
+    probe.until(are_known, 'the topics of the node are known')
     return {name for name in names if not re.search(topic_pattern('', 'audio'), name)}
 
 

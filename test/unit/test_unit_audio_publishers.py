@@ -50,11 +50,11 @@ def test_two_publishers_at_once_are_refused_until_one_leaves(ears: Ears) -> None
 
 def test_publishers_that_take_turns_are_heard_though_their_messages_waited_together(
         ears: Ears) -> None:
-    first, second = ears.publisher(), ears.publisher()
+    first, second = ears.publishers(2)
     for turn in range(4):
         for number in range(3):
             (first, second)[turn % 2].publish(stamped(b'%d%d' % (turn, number)))
-        time.sleep(PAUSE_NS / 1e9 + 0.1)  # nothing is handled
+        time.sleep(PAUSE_NS / 1e9 + 0.3)  # nothing is handled
     ears.until_heard(12)
     assert [data for _, data, _ in ears.heard] == [
         b'%d%d' % (turn, number) for turn in range(4) for number in range(3)]

@@ -150,7 +150,7 @@ def test_speech_becomes_text_however_it_ends(
 
 def test_messages_longer_than_the_silence_that_ends_a_stream_are_one_stream(
         ros: LocalRos, start: StartNode, easy_clip: Clip) -> None:
-    _, microphone, texts = start_between(ros, start, end_of_stream_s=0.2)
+    _, microphone, texts = start_between(ros, start, end_of_stream_s=0.5)
     audio = pcm16(spoken(easy_clip))
     for begin in range(0, len(audio), 25_600):  # each lasts 0.8 s, and comes when it has ended
         ros.spin(0.8)

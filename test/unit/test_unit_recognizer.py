@@ -333,7 +333,10 @@ def test_parts_are_joined_under_one_id_with_words_where_they_were_said() -> None
 def test_a_part_that_a_full_queue_refuses_is_counted_and_the_rest_is_the_result() -> None:
     engine = FakeEngine()
     with recognizing(engine, capacity=1, config=CUT) as bench:
-        Microphone(bench.recognizer).stream(LONG_TALK + PAUSE)
+        microphone = Microphone(bench.recognizer)
+        microphone.stream(TALK * 5)
+        engine.started.until(1)
+        microphone.stream(TALK * 7 + PAUSE)
         engine.let_go()
         [result] = bench.finish()
     counters = bench.recognizer.counters
