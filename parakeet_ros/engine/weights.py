@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import re
 
 from torch import nn, Tensor
 
 from .errors import CheckpointError
 from .head_config import HeadConfig
+
+WITH_DROPOUT, WITHOUT_DROPOUT = 'joint.joint_net.2.', 'joint.joint_net.1.'
 
 # Our name -> NeMo's, first match wins; the encoder keeps its names.
 _NEMO_NAMES: tuple[tuple[str, str], ...] = (
@@ -48,9 +51,7 @@ def load_weights(
         nemo_name(name, head): (name, value) for name, value in model.state_dict().items()
     }
     unused = _HEAD_MODULES - set(head.nemo_modules)
-    # joint_net is activation, dropout, linear; without dropout the linear layer moves up.
-    given = {name.replace('joint.joint_net.1.', 'joint.joint_net.2.'): tensor
-             for name, tensor in state.items()
+    given = {name: tensor for name, tensor in as_with_dropout(state).items()
              if name.partition('.')[0] not in unused and not _IGNORED.fullmatch(name)}
     unknown = sorted(given.keys() - expected.keys())
     if unknown:
@@ -72,6 +73,15 @@ def load_weights(
             )
         ours[name] = tensor.to(wanted.dtype)
     model.load_state_dict(ours, strict=True, assign=True)
+
+
+def as_with_dropout(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """
+    Name tensors as if the joint had dropout, which is the name that we know.
+
+    NeMo's joint_net is activation, dropout, linear; without dropout the linear layer moves up.
+    """
+    return {name.replace(WITHOUT_DROPOUT, WITH_DROPOUT): tensor for name, tensor in state.items()}
 
 
 def nemo_name(name: str, head: HeadConfig) -> str:

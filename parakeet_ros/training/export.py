@@ -15,6 +15,7 @@ import tarfile
 
 from parakeet_ros.engine.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from parakeet_ros.engine.tokenizer import WORD_START
+from parakeet_ros.engine.weights import WITH_DROPOUT, WITHOUT_DROPOUT
 import torch
 from torch import Tensor
 import yaml
@@ -35,6 +36,9 @@ def export(path: Path, start: Start, network: TrainableModel, half: bool = True)
     """
     state = {name: _stored(name, tensor, half) for name, tensor in network.nemo_state().items()
              if 'ctc' in start.config.heads or not name.startswith(CTC_MODULE)}
+    if not start.raw_config['joint']['jointnet'].get('dropout'):
+        state = {name.replace(WITH_DROPOUT, WITHOUT_DROPOUT): tensor
+                 for name, tensor in state.items()}
     tokenizer = start.raw_config['tokenizer']
     members = {
         CONFIG_FILE: yaml.safe_dump(

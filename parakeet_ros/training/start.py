@@ -14,6 +14,7 @@ from parakeet_ros.engine.config import ModelConfig, parse_config
 from parakeet_ros.engine.nemo_archive import open_archive
 from parakeet_ros.engine.safe_yaml import parse_yaml
 from parakeet_ros.engine.tokenizer import Tokenizer
+from parakeet_ros.engine.weights import as_with_dropout
 import sentencepiece
 import torch
 from torch import Tensor
@@ -86,7 +87,7 @@ def read_start(path: str | os.PathLike[str]) -> Start:
         raw = parse_yaml(archive.read_small(CONFIG_FILE, _CONFIG_LIMIT_BYTES), origin)
     return Start(dict(raw), checkpoint.tokenizer_model,
                  {name: tensor.float() if tensor.is_floating_point() else tensor
-                  for name, tensor in checkpoint.state.items()})
+                  for name, tensor in as_with_dropout(checkpoint.state).items()})
 
 
 def with_tokenizer(start: Start, sizes: Sizes, tokenizer_model: bytes) -> Start:

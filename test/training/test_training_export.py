@@ -1,6 +1,7 @@
 """What training writes is a model file like any other."""
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,20 @@ def test_training_goes_on_from_an_exported_model(exported: Path, tmp_path: Path)
     start = read_start(exported)
     export(again, start, start.network())
     assert again.read_bytes() == exported.read_bytes()
+
+
+def test_a_joint_without_dropout_has_nemos_names_and_goes_on(
+        tiny_start: Start, tmp_path: Path) -> None:
+    config = copy.deepcopy(tiny_start.raw_config)
+    config['joint']['jointnet']['dropout'] = 0.0
+    path, again = tmp_path / 'plain.nemo', tmp_path / 'again.nemo'
+    export(path, Start(config, tiny_start.tokenizer_model, {}), tiny_start.network())
+    names = [name for name in read_model(path).state if name.startswith('joint.joint_net.')]
+    assert names == ['joint.joint_net.1.weight', 'joint.joint_net.1.bias']
+    load_model(path, device='cpu')
+    start = read_start(path)
+    export(again, start, start.network())
+    assert again.read_bytes() == path.read_bytes()
 
 
 def test_ctc_head_is_there_to_be_chosen(exported: Path) -> None:
