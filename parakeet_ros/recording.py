@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from parakeet_ros import unfinished_wav
 from parakeet_ros.ffmpeg import FfmpegError, FfmpegFile
 from parakeet_ros.ffmpeg import is_installed as ffmpeg_is_installed
+from parakeet_ros.joined_files import is_joined
 import soundfile
 import soxr
 
@@ -131,6 +132,12 @@ def _open(path: Path, name: str) -> soundfile.SoundFile | FfmpegFile:
     if not low <= file.samplerate <= high:
         raise RecordingError(f'{name} has a sample rate of {file.samplerate} Hz, which no '
                              f'recording has; convert it to one of {low} to {high} Hz')
+    if is_joined(path):
+        if ffmpeg_is_installed():
+            file.close()
+            return FfmpegFile(path)
+        _logger.warning('%s was joined from several files, of which only the first is heard; '
+                        'install ffmpeg (apt install ffmpeg), which reads them all', name)
     return file
 
 

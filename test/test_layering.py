@@ -8,7 +8,8 @@ import sys
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / 'parakeet_ros'
-RECORDINGS = ('ffmpeg', 'recording', 'unfinished_wav')  # files to waveforms, below everything else
+# files to waveforms, below everything else
+RECORDINGS = ('ffmpeg', 'joined_files', 'recording', 'unfinished_wav')
 # the glue that listens to a bag as well as to a microphone, or writes what came of it
 ROS_FREE = (
     'ahead', 'audio_complaints', 'audio_formats', 'audio_messages', 'careful', 'counters', 'ear',

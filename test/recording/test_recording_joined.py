@@ -1,0 +1,102 @@
+"""Files that were joined to one are heard to their end, or it is said that they are not."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+import subprocess
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+from parakeet_ros.joined_files import is_joined
+from parakeet_ros.recording import read_blocks
+import pytest
+import soundfile
+
+RATE = 16_000
+FORMATS = [('ogg', 'VORBIS'), ('ogg', 'OPUS'), ('mp3', 'MPEG_LAYER_III')]
+
+
+def sound(folder: Path, suffix: str, subtype: str, pitch_hz: float = 440.0) -> bytes:
+    """Return the content of a file with three seconds of a tone."""
+    if suffix.upper() not in soundfile.available_formats():
+        pytest.skip(f'this libsndfile has no {suffix}')
+    tone = 0.3 * np.sin(2 * np.pi * pitch_hz * np.arange(3 * RATE) / RATE)
+    path = folder / f'part.{suffix}'
+    soundfile.write(path, tone, RATE, subtype=subtype)
+    return path.read_bytes()
+
+
+def tag(size: int) -> bytes:
+    """Return an ID3v2 tag with so many bytes of content."""
+    return b'ID3\x04\x00\x00' + bytes(size >> 7 * i & 127 for i in (3, 2, 1, 0)) + bytes(size)
+
+
+@pytest.mark.parametrize('suffix, subtype', FORMATS)
+def test_a_single_file_is_not_joined(tmp_path, suffix, subtype):
+    content = sound(tmp_path, suffix, subtype)
+    for i, other in enumerate([content, content[:-3], content[:40], content + bytes(500)]):
+        path = tmp_path / f'{i}.{suffix}'
+        path.write_bytes(other)
+        assert not is_joined(path)
+
+
+@pytest.mark.parametrize('suffix, subtype', FORMATS)
+def test_two_files_in_one_are(tmp_path, suffix, subtype):
+    path = tmp_path / f'two.{suffix}'
+    first, second = (sound(tmp_path, suffix, subtype, pitch_hz) for pitch_hz in (440, 880))
+    path.write_bytes(first + second)
+    assert is_joined(path)
+    path.write_bytes(first + first)  # the same serial number in an OGG chain
+    assert is_joined(path)
+
+
+def test_tags_of_mp3_files_are_no_sound(tmp_path):
+    content, path = sound(tmp_path, 'mp3', 'MPEG_LAYER_III'), tmp_path / 'a.mp3'
+    for other, joined in ((tag(300) + content, False), (content + b'TAG' + bytes(125), False),
+                          (content + b'APETAGEX' + bytes(99), False),
+                          (tag(300) + content + tag(200) + content, True)):
+        path.write_bytes(other)
+        assert is_joined(path) == joined
+
+
+def test_streams_side_by_side_are_no_chain(tmp_path):
+    content, path = sound(tmp_path, 'ogg', 'VORBIS'), tmp_path / 'a.ogg'
+    first_page = content[:58]
+    assert content[58:62] == b'OggS'
+    path.write_bytes(first_page + content)
+    assert not is_joined(path)
+
+
+@settings(max_examples=200, deadline=None)
+@given(start=st.sampled_from([b'OggS', b'ID3', b'\xff\xfb\x90\x00' + bytes(32) + b'Xing', b'']),
+       rest=st.binary(max_size=200))
+def test_damaged_files_are_looked_at_without_a_fall(tmp_path_factory, start, rest):
+    path = tmp_path_factory.getbasetemp() / 'damaged'
+    path.write_bytes(start + rest)
+    assert is_joined(path) in (True, False)
+
+
+@pytest.mark.parametrize('suffix, subtype', FORMATS)
+def test_without_ffmpeg_it_is_said_that_only_the_first_is_heard(
+        tmp_path, no_ffmpeg, caplog, suffix, subtype):
+    path = tmp_path / f'two.{suffix}'
+    path.write_bytes(2 * sound(tmp_path, suffix, subtype))
+    with caplog.at_level(logging.WARNING):
+        n_samples = sum(map(len, read_blocks(path)))
+    assert n_samples == pytest.approx(3 * RATE, rel=0.05)
+    assert f'two.{suffix} was joined from several files, of which only the first' in caplog.text
+
+
+@pytest.mark.parametrize('suffix, subtype', FORMATS)
+def test_ffmpeg_reads_them_all(tmp_path, ffmpeg, caplog, suffix, subtype):
+    assert subprocess.run([ffmpeg, '-version'], capture_output=True, check=True)
+    path = tmp_path / f'two.{suffix}'
+    path.write_bytes(sound(tmp_path, suffix, subtype) + sound(tmp_path, suffix, subtype, 880))
+    found = np.concatenate(list(read_blocks(path)))
+    assert len(found) == pytest.approx(6 * RATE, rel=0.05)
+    for start_s, pitch_hz in ((1, 440), (4, 880)):
+        spectrum = np.abs(np.fft.rfft(found[start_s * RATE:(start_s + 1) * RATE]))
+        assert np.argmax(spectrum) == pytest.approx(pitch_hz, abs=1)
+    assert not caplog.text
