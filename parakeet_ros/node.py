@@ -26,6 +26,7 @@ from parakeet_ros.microphone import Microphone, TICK_S
 from parakeet_ros.parameter_descriptors import descriptor
 from parakeet_ros.robot_voice import RobotVoice
 from parakeet_ros.ros_logging import log_to_ros
+from parakeet_ros.threads import wait_without_spinning
 from parakeet_ros.worker import Worker
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
@@ -300,9 +301,7 @@ class AsrNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the node until it is shut down, and end the process."""
-    # threads that spin while they wait take the cores of a busy robot from each other: 30 times
-    # slower where another process wants a core (libgomp reads this when torch is imported)
-    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    wait_without_spinning()
     # rclpy would shut down under our feet; so there is time to publish what was accepted
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     ending = Ending(EXIT_TIMEOUT_S)

@@ -8,6 +8,8 @@ import logging
 import os
 import sys
 
+from parakeet_ros.threads import wait_without_spinning
+
 FAILURE = 1  # a model or a sound file is at fault; argparse exits with 2 on wrong usage
 INTERRUPTED = 130  # as a shell reports SIGINT
 
@@ -20,6 +22,7 @@ def main(args: Sequence[str] | None = None) -> int:
     standard error says which, or a Python package is missing; 2: wrong usage; 130: interrupted.
     """
     _open_streams()
+    wait_without_spinning()
     try:
         return _run(args)
     except KeyboardInterrupt:  # also while modules are imported
