@@ -41,6 +41,8 @@ _TRUNCATED_S = 0.1  # a file that lacks more is reported; lengths of MP3 files a
 SoundError: type[Exception] = getattr(soundfile, 'LibsndfileError', RuntimeError)
 UNREADABLE = (SoundError, TypeError)  # TypeError: a headerless .raw
 
+_FIRST_ALONE = '%s was joined from several files, of which only the first is heard; %s'
+
 _logger = logging.getLogger(__name__)
 
 
@@ -85,9 +87,12 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
     try:
         with soundfile.SoundFile(os.fsencode(existing(path))) as file:
             samples = file.read(dtype='float32', always_2d=True)
-            return np.ascontiguousarray(samples, np.float32), int(file.samplerate)
+            sample_rate = int(file.samplerate)
     except UNREADABLE as error:
         raise RecordingError(_unreadable(os.fspath(path), error)) from error
+    if is_joined(Path(path)):
+        _logger.warning(_FIRST_ALONE, path, f'convert it: ffmpeg -i {path} whole.flac')
+    return np.ascontiguousarray(samples, np.float32), sample_rate
 
 
 def duration_s(path: str | os.PathLike[str]) -> float | None:
@@ -136,8 +141,8 @@ def _open(path: Path, name: str) -> soundfile.SoundFile | FfmpegFile:
         if ffmpeg_is_installed():
             file.close()
             return FfmpegFile(path)
-        _logger.warning('%s was joined from several files, of which only the first is heard; '
-                        'install ffmpeg (apt install ffmpeg), which reads them all', name)
+        _logger.warning(
+            _FIRST_ALONE, name, 'install ffmpeg (apt install ffmpeg), which reads them all')
     return file
 
 

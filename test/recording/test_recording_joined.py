@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 from parakeet_ros.joined_files import is_joined
-from parakeet_ros.recording import read_blocks
+from parakeet_ros.recording import read_audio, read_blocks
 import pytest
 import soundfile
 
@@ -87,6 +87,17 @@ def test_without_ffmpeg_it_is_said_that_only_the_first_is_heard(
         n_samples = sum(map(len, read_blocks(path)))
     assert n_samples == pytest.approx(3 * RATE, rel=0.05)
     assert f'two.{suffix} was joined from several files, of which only the first' in caplog.text
+
+
+def test_who_reads_a_whole_file_without_ffmpeg_is_told_too(tmp_path, caplog):
+    path = tmp_path / 'two.ogg'
+    path.write_bytes(2 * sound(tmp_path, 'ogg', 'VORBIS'))
+    samples, _ = read_audio(path)
+    assert len(samples) == pytest.approx(3 * RATE, rel=0.05)
+    assert 'only the first is heard; convert it: ffmpeg -i' in caplog.text
+    caplog.clear()
+    read_audio(tmp_path / 'part.ogg')
+    assert not caplog.text
 
 
 @pytest.mark.parametrize('suffix, subtype', FORMATS)
