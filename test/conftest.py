@@ -4,10 +4,11 @@ import os
 import signal
 
 from hypothesis import HealthCheck, settings
+from parakeet_ros.threads import wait_without_spinning
 
-# As in the node, and in what tests start: threads that spin while they wait make a product take
-# 50 times as long where other work has a core. Read when torch is imported.
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+# As in the node, and in what tests start: a product takes 50 times as long while threads spin
+# where other work has a core.
+wait_without_spinning()
 
 # A machine that others use may need any time for an example. New ones are for developers to find.
 settings.register_profile(
