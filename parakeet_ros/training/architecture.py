@@ -17,7 +17,7 @@ TOKENIZER_FILE, VOCABULARY_FILE = 'tokenizer.model', 'vocab.txt'
 
 @dataclass(frozen=True)
 class Sizes:
-    """What may differ from one small model to another; the defaults are the packaged model's."""
+    """What may differ from one small model to another; the defaults are a first model's."""
 
     n_mels: int = 80
     n_layers: int = 6
