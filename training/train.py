@@ -32,10 +32,11 @@ import torch
 from torch import distributed
 
 # Natural voices are few and slow to make, so they are heard more often; robots' voices less.
-WEIGHTS = {'hibari': 0.4, 'flite': 1.2, 'espeak': 0.5, 'pico': 1.2, 'rhvoice': 1.2, 'kokoro': 2.7,
-           'revoiced': 1.5, 'generated': 1.6, 'fluidsynth': 2.0, 'sonic-pi': 2.0, 'sentence': 0.6,
+WEIGHTS = {'hibari': 0.3, 'flite': 1.0, 'espeak': 0.5, 'pico': 0.8, 'rhvoice': 1.2, 'kokoro': 6.0,
+           'revoiced': 2.2, 'generated': 1.6, 'fluidsynth': 2.0, 'sonic-pi': 2.0, 'sentence': 0.6,
            'command': 1.4}
-NOISE = AugmentOptions(noise_share=0.65, snr_db=(2.0, 22.0))
+NOISE = AugmentOptions(noise_share=0.75, snr_db=(0.0, 20.0))
+NOISE_PIECES = 30  # of each kind
 FLAT_STEPS, CTC_STEPS = 400, 1500  # of a model with random weights
 RESCAN_STEPS = 300  # after which corpora that came meanwhile are taken in
 REPORT_STEPS = 50
@@ -122,7 +123,7 @@ class Run:
         if self.checkpoint.exists():
             self.trainer.resume(self.checkpoint)
             self.trainer.options = replace(self.trainer.options, n_steps=arguments.steps)
-        self._augment = Augmenter(options=NOISE)
+        self._augment = Augmenter(options=NOISE, pieces=NOISE_PIECES)
         self._source = self._read()
         self._looked = time.monotonic()
         self._heard_s = 0.0

@@ -43,12 +43,13 @@ class AugmentOptions:
     long_silence_share: float = 0.25  # of the batches
     long_silence_s: float = 2.5
     # A voice or microphone that is weak in some octaves loses those first in noise.
-    equalised_share: float = 0.5
+    equalised_share: float = 0.6
     octave_db: float = 5.0  # standard deviation of the gain of an octave
+    tilt_db: float = 2.0  # the same of the change from one octave to the next
     room_share: float = 0.3
     noise_share: float = 0.4  # with noise that can be heard; the others have a noise floor
     snr_db: tuple[float, float] = (3.0, 30.0)
-    air_share: float = 0.3  # of the noise is moving air, made anew: it hides the most
+    air_share: float = 0.4  # of the noise is moving air, made anew: it hides the most
     floor_db: tuple[float, float] = (30.0, 75.0)  # the same measure
     silent_floor_share: float = 0.05  # digital silence between the words
     band_share: float = 0.12
@@ -95,7 +96,8 @@ class Augmenter:
         loudness = _rms(waveform)  # of the speech alone, before silence is put around it
         waveform = self._placed(waveform, n_samples, rng)
         if rng.random() < options.equalised_share:
-            waveform = equalised(waveform, rng.normal(0, options.octave_db, OCTAVES))
+            tilt_db = rng.normal(0, options.tilt_db) * np.arange(OCTAVES)
+            waveform = equalised(waveform, tilt_db + rng.normal(0, options.octave_db, OCTAVES))
         if rng.random() < options.room_share:
             waveform = reverberated(waveform, self._rooms[rng.integers(len(self._rooms))])
         waveform = self._noisy(waveform, loudness, rng)

@@ -176,6 +176,19 @@ def test_half_of_the_clips_get_other_octaves(augmenter: Augmenter) -> None:
     assert 15 < len(changed) < 45 and min(changed) < 0.3 < 3 < max(changed)
 
 
+def test_clips_are_tilted_by_as_much_from_each_octave_to_the_next(augmenter: Augmenter) -> None:
+    sound = tone(1, 4000) + tone(1, 2000) + tone(1, 1000)
+    tilting = with_options(augmenter, only(equalised_share=1, octave_db=0, tilt_db=3))
+    slopes_db = []
+    for seed in range(20):
+        clip = tilting([sound], np.random.default_rng(seed))[0]
+        high, middle, low = (10 * np.log10(power_at(clip, hz - 50, hz + 50))
+                             for hz in (4000, 2000, 1000))
+        assert high - middle == pytest.approx(middle - low, abs=0.3)
+        slopes_db.append(high - middle)
+    assert min(slopes_db) < -1 < 1 < max(slopes_db)
+
+
 def test_faster_is_shorter_and_higher() -> None:
     quick = faster(tone(1, 1000), 1.1)
     assert len(quick) == pytest.approx(RATE_HZ / 1.1, abs=2)
