@@ -87,6 +87,8 @@ def nemo_config(sizes: Sizes, pieces: Sequence[str]) -> dict[str, Any]:
             'tdt_kwargs': {'fastemit_lambda': 0.0, 'durations': durations, 'sigma': 0.02,
                            'omega': 0.0}},
         'optim': {'name': 'adamw', 'lr': 1e-3},
+        # NeMo's transcribe() looks into it when it is given files.
+        'validation_ds': {'use_start_end_token': False},
         'labels': vocabulary,
     }
 

@@ -11,6 +11,7 @@ from parakeet_ros.engine.loading import load_model, read_model
 from parakeet_ros.training.export import export
 from parakeet_ros.training.start import read_start, Start
 import pytest
+import soundfile
 import torch
 
 
@@ -84,9 +85,12 @@ def test_a_model_without_ctc_head_stays_without(tiny_start: Start, tmp_path: Pat
 
 
 @pytest.mark.nemo
-def test_nemo_restores_it_and_hears_the_same(exported: Path) -> None:
+def test_nemo_restores_it_and_hears_the_same(exported: Path, tmp_path: Path) -> None:
     models: Any = pytest.importorskip('nemo.collections.asr.models')
     waveform = speech_like(32_000).numpy().astype(np.float32)
     model = models.ASRModel.restore_from(str(exported), map_location='cpu').eval()
-    heard = model.transcribe([waveform], batch_size=1, verbose=False, num_workers=0)[0].text
-    assert heard == load_model(exported, device='cpu').transcribe(waveform).text
+    recording = tmp_path / 'speech.wav'
+    soundfile.write(recording, waveform, 16_000, subtype='FLOAT')
+    for source in (waveform, str(recording)):
+        heard = model.transcribe([source], batch_size=1, verbose=False, num_workers=0)[0].text
+        assert heard == load_model(exported, device='cpu').transcribe(waveform).text
