@@ -8,6 +8,7 @@ from engine_oracle import ORACLE
 from graphs_on_cpu import LOOKS, Recorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+import numpy as np
 from parakeet_ros.engine import DecodingOptions, Hotwords, load_model
 from parakeet_ros.engine.decoding import greedy_decode, predict_step, search_step
 from parakeet_ros.engine.hotword_search import HotwordSearch
@@ -20,8 +21,9 @@ import torch
 
 jiwer = pytest.importorskip('jiwer')
 
-# What the built-in model gets wrong in some held-out clips.
-MISHEARD = ['a bottle', 'then no', 'then four']
+# What the built-in model gets wrong in some held-out clips under white noise.
+SNR_DB = 10.0
+MISHEARD = ['tool', 'green package', 'then no', 'then four']
 # Words of its vocabulary that occur in no held-out clip.
 ABSENT = (
     'ahead all apple arm around ball bathroom battery boxes cancel charge charging clean cube '
@@ -244,14 +246,22 @@ def percent(clips, heard) -> float:
     return 100.0 * jiwer.wer([text for _, text in clips], heard)
 
 
-def test_misheard_words_get_right_and_nothing_gets_worse(builtin, heldout):
-    before = texts(builtin, heldout)
-    after = texts(builtin, heldout, [(phrase, 3.0) for phrase in MISHEARD])
-    for old, new, (_, said) in zip(before, after, heldout, strict=True):
+@pytest.fixture(scope='module')
+def noisy(heldout):
+    """Return the clips in the noise of ``benchmark/bench_hotwords.py``."""
+    rng = np.random.default_rng(0)
+    return [(waveform + 10 ** (-SNR_DB / 20) * np.sqrt(np.mean(waveform ** 2)) * rng.normal(
+        size=len(waveform)).astype(np.float32), said) for waveform, said in heldout]
+
+
+def test_misheard_words_get_right_and_nothing_gets_worse(builtin, noisy):
+    before = texts(builtin, noisy)
+    after = texts(builtin, noisy, [(phrase, 3.0) for phrase in MISHEARD])
+    for old, new, (_, said) in zip(before, after, noisy, strict=True):
         assert new == old or jiwer.wer(said, new) < jiwer.wer(said, old), (said, old, new)
     mended = [phrase for phrase in MISHEARD if said_in(phrase, after) > said_in(phrase, before)]
     assert mended == MISHEARD
-    assert percent(heldout, after) <= percent(heldout, before) - 0.7
+    assert percent(noisy, after) <= percent(noisy, before) - 0.7
 
 
 def said_in(phrase: str, found: list[str]) -> int:
@@ -259,8 +269,8 @@ def said_in(phrase: str, found: list[str]) -> int:
     return sum(f' {phrase} ' in f' {text} ' for text in found)
 
 
-def test_the_default_weight_is_enough_for_a_word_that_is_nearly_right(builtin, heldout):
-    clip = next(clip for clip in heldout if clip[1].endswith('the front door and then no'))
+def test_the_default_weight_is_enough_for_a_word_that_is_nearly_right(builtin, noisy):
+    clip = next(clip for clip in noisy if clip[1].endswith('the front door and then no'))
     assert texts(builtin, [clip]) == [f'{clip[1]}w']
     assert texts(builtin, [clip], ['no']) == [clip[1]]
 

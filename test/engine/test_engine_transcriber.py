@@ -18,8 +18,8 @@ import torch
 
 jiwer = pytest.importorskip('jiwer')
 
-CARD_WER_PERCENT = 0.8  # models/CARD.md, row "heldout/, the 54 short clips"
-MARGIN_PERCENT = 0.5  # two words: every kind of processor rounds differently
+CARD_WER_PERCENT = 0.5  # models/CARD.md, row "heldout/, the 54 short clips"
+MARGIN_PERCENT = 0.6  # two words: every kind of processor rounds differently
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
 
@@ -151,7 +151,7 @@ def test_a_loaded_model_describes_itself(builtin):
     assert builtin.name == 'builtin'
     assert builtin.sample_rate == 16_000
     assert (builtin.device.type, builtin.dtype) == ('cpu', torch.float32)
-    assert builtin.n_parameters == 9_904_822
+    assert builtin.n_parameters == 14_582_518
     assert builtin.config.encoder_frame_s == pytest.approx(0.08)
     assert load_model(str(BUILTIN_MODEL), device='cpu').config == builtin.config
 
