@@ -7,6 +7,7 @@ Wortsman et al., Model soups: averaging weights of multiple fine-tuned models, 2
 from __future__ import annotations
 
 from collections.abc import Sequence
+import math
 
 import torch
 from torch import Tensor
@@ -25,7 +26,8 @@ def averaged(starts: Sequence[Start], weights: Sequence[float]) -> Start:
     :param weights: of each, above 0; divided by their sum.
     :raises ValueError: vocabularies or sizes differ, or a weight is not above 0.
     """
-    if not starts or len(starts) != len(weights) or min(weights) <= 0:
+    if not starts or len(starts) != len(weights) or not all(
+            0 < weight < math.inf for weight in weights):
         raise ValueError('each model needs a weight above 0')
     first = starts[0]
     for other in starts[1:]:

@@ -49,7 +49,7 @@ def test_models_that_do_not_match_are_refused(tiny_start: Start) -> None:
     foreign = replace(tiny_start, tokenizer_model=train_tokenizer(['abc de'] * 30, 10))
     with pytest.raises(ValueError, match='different vocabularies'):
         averaged([tiny_start, foreign], [1, 1])
-    for weights in ([1], [1, 0], [2, -1]):
+    for weights in ([1], [1, 0], [2, -1], [1, float('nan')], [1, float('inf')]):
         with pytest.raises(ValueError, match='weight above 0'):
             averaged([tiny_start, tiny_start], weights)
 
