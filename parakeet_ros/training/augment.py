@@ -8,8 +8,10 @@ once, so that a clip costs little.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,11 @@ NOISE_PIECES = 10
 ROOMS = 64
 OCTAVES = 7  # whose gain is drawn: 8,000 to 125 Hz
 BAND_EDGE_HZ = 100.0  # over so many a band limit falls off
+CROWD = 'crowd'
+# What noise is. Of what hides the most words there is the most, by how many each kind cost a model
+# that had heard all about equally often.
+NOISE_SHARES = {'air': 0.24, 'fan': 0.14, 'hum': 0.02, 'motor': 0.24, 'clicks': 0.15,
+                'beeps': 0.06, 'music': 0.09, CROWD: 0.06}
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class AugmentOptions:
     room_share: float = 0.3
     noise_share: float = 0.4  # with noise that can be heard; the others have a noise floor
     snr_db: tuple[float, float] = (3.0, 30.0)
-    air_share: float = 0.4  # of the noise is moving air, made anew: it hides the most
+    noise_shares: Mapping[str, float] = field(default_factory=NOISE_SHARES.copy)
     floor_db: tuple[float, float] = (30.0, 75.0)  # the same measure
     silent_floor_share: float = 0.05  # digital silence between the words
     band_share: float = 0.12
@@ -73,10 +80,11 @@ class Augmenter:
         self.options = options or AugmentOptions()
         rng = np.random.default_rng(seed)
         n_samples = int(NOISE_PIECE_S * SAMPLE_RATE_HZ)
-        makers = [*NOISES.values(), music]
-        self._noises = [make(n_samples, rng) for make in makers for _ in range(pieces)]
+        makers = {**NOISES, 'music': music}
         if babble:
-            self._noises += [murmur(babble, n_samples, rng) for _ in range(pieces)]
+            makers[CROWD] = partial(murmur, babble)
+        self._noises = {kind: [make(n_samples, rng) for _ in range(pieces)]
+                        for kind, make in makers.items()}
         self._rooms = [room(rng) for _ in range(ROOMS)]
 
     def __call__(self, waveforms: Sequence[Waveform], rng: Generator) -> list[Waveform]:
@@ -106,8 +114,20 @@ class Augmenter:
         return self._recorded(waveform, rng)
 
     def background(self, n_samples: int, rng: Generator) -> Waveform:
-        """Return a stretch of noise or music with an RMS of 1, repeated if it must be."""
-        piece = self._noises[rng.integers(len(self._noises))]
+        """Return a stretch of any noise or music with an RMS of 1, repeated if it must be."""
+        return self._stretch(list(chain.from_iterable(self._noises.values())), n_samples, rng)
+
+    def _noise(self, n_samples: int, rng: Generator) -> Waveform:
+        """Return noise of a kind drawn by the shares; air, which is cheap, is made anew."""
+        shares = np.array([self.options.noise_shares.get(kind, 0.0) for kind in self._noises])
+        kind = rng.choice(list(self._noises), p=shares / shares.sum())
+        return (air(n_samples, rng) if kind == 'air'
+                else self._stretch(self._noises[kind], n_samples, rng))
+
+    @staticmethod
+    def _stretch(pieces: list[Waveform], n_samples: int, rng: Generator) -> Waveform:
+        """Cut a stretch out of one of some pieces."""
+        piece = pieces[rng.integers(len(pieces))]
         start = int(rng.integers(len(piece)))
         return unit(np.take(piece, np.arange(start, start + n_samples), mode='wrap'))
 
@@ -129,8 +149,7 @@ class Augmenter:
         snr_db = rng.uniform(*(options.snr_db if loud else options.floor_db))
         # A clip without speech has no level of its own: the noise is all there is.
         level = np.float32((loudness or 1.0) * 10 ** (-snr_db / 20))
-        make = air if rng.random() < options.air_share else self.background
-        noisy: Waveform = waveform + level * make(len(waveform), rng)
+        noisy: Waveform = waveform + level * self._noise(len(waveform), rng)
         return noisy
 
     def _recorded(self, waveform: Waveform, rng: Generator) -> Waveform:

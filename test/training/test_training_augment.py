@@ -5,8 +5,10 @@ from parakeet_ros.training.augment import (
     Augmenter,
     AugmentOptions,
     band_limited,
+    CROWD,
     equalised,
     faster,
+    NOISE_SHARES,
     spec_augment,
 )
 from parakeet_ros.training.music import music
@@ -103,15 +105,26 @@ def test_silence_becomes_a_clip_of_noise(augmenter: Augmenter) -> None:
     assert np.square(noise).mean() > 1e-5
 
 
-@pytest.mark.parametrize('air_share', [0, 1])
-def test_noise_has_the_wanted_ratio_to_the_speech(augmenter: Augmenter, air_share: float) -> None:
+@pytest.mark.parametrize('kind', NOISE_SHARES)
+def test_noise_has_the_wanted_ratio_to_the_speech(kind: str) -> None:
+    augmenter = Augmenter(pieces=1, babble=[tone(0.5, 300)])
     options = only(noise_share=1, silent_floor_share=0, snr_db=(10, 10), peak=(0.4, 0.4),
-                   air_share=air_share)
+                   noise_shares={kind: 1})
     changed, = with_options(augmenter, options)([tone(4)], np.random.default_rng(5))
     fit = np.dot(changed, tone(4)) / np.dot(tone(4), tone(4))
     noise = changed - fit * tone(4)
     ratio_db = 10 * np.log10(np.square(fit * tone(4)).sum() / np.square(noise).sum())
     assert ratio_db == pytest.approx(10, abs=0.5)
+
+
+def test_noise_is_of_the_kinds_that_have_a_share() -> None:
+    augmenter = Augmenter(pieces=1, babble=[tone(0.5, 300)])
+    options = only(noise_share=1, silent_floor_share=0, noise_shares={'motor': 1, CROWD: 1})
+    noisy = with_options(augmenter, options)
+    drawn = [noisy([np.zeros(800, np.float32)], np.random.default_rng(seed))[0]
+             for seed in range(40)]
+    tonal = [power_at(sound, 280, 320) > 0.9 * power_at(sound, 0, 8000) for sound in drawn]
+    assert 10 < sum(tonal) < 30  # a crowd of one tone, and a motor
 
 
 def test_the_start_takes_every_phase_of_an_encoder_frame(augmenter: Augmenter) -> None:
