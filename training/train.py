@@ -15,12 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 import time
 
+import numpy as np
 from parakeet_ros.engine import load_model
 from parakeet_ros.engine.device import resolve_device
 from parakeet_ros.engine.loading import read_model
 from parakeet_ros.training.architecture import Sizes
 from parakeet_ros.training.augment import Augmenter, AugmentOptions
-from parakeet_ros.training.corpus import corpora
+from parakeet_ros.training.corpus import corpora, Waveform
 from parakeet_ros.training.data import Batch, BatchSource, DataOptions
 from parakeet_ros.training.evaluation import measure
 from parakeet_ros.training.export import export
@@ -32,11 +33,12 @@ import torch
 from torch import distributed
 
 # Natural voices are few and slow to make, so they are heard more often; robots' voices less.
-WEIGHTS = {'hibari': 0.3, 'flite': 1.0, 'espeak': 0.5, 'pico': 0.8, 'rhvoice': 1.2, 'kokoro': 6.0,
-           'revoiced': 2.2, 'generated': 1.6, 'fluidsynth': 2.0, 'sonic-pi': 2.0, 'sentence': 0.6,
+WEIGHTS = {'hibari': 0.3, 'flite': 1.0, 'espeak': 0.5, 'pico': 1.1, 'rhvoice': 2.0, 'kokoro': 6.0,
+           'revoiced': 2.5, 'generated': 1.6, 'fluidsynth': 2.0, 'sonic-pi': 2.0, 'sentence': 0.6,
            'command': 1.4}
-NOISE = AugmentOptions(noise_share=0.75, snr_db=(0.0, 20.0))
-NOISE_PIECES = 30  # of each kind
+NOISE = AugmentOptions(noise_share=0.8, snr_db=(-2.0, 18.0))
+NOISE_PIECES = 100  # of each kind
+BABBLE_CLIPS = 300
 FLAT_STEPS, CTC_STEPS = 400, 1500  # of a model with random weights
 RESCAN_STEPS = 300  # after which corpora that came meanwhile are taken in
 REPORT_STEPS = 50
@@ -90,6 +92,14 @@ def begin(arguments: argparse.Namespace) -> Start:
     return grown(start, replace(sizes, **asked)) if asked else start
 
 
+def babble(root: Path) -> list[Waveform]:
+    """Draw some of the speech, for crowds."""
+    spoken = [(corpus, index) for corpus in corpora(root)
+              for index, clip in enumerate(corpus.clips) if clip.text and clip.split == 'train']
+    picks = np.random.default_rng(0).permutation(len(spoken))[:BABBLE_CLIPS]
+    return [corpus.waveform(index) for corpus, index in (spoken[pick] for pick in picks)]
+
+
 class Run:
     """A training run with its data and its development sets."""
 
@@ -123,7 +133,8 @@ class Run:
         if self.checkpoint.exists():
             self.trainer.resume(self.checkpoint)
             self.trainer.options = replace(self.trainer.options, n_steps=arguments.steps)
-        self._augment = Augmenter(options=NOISE, pieces=NOISE_PIECES)
+        self._augment = Augmenter(
+            options=NOISE, pieces=NOISE_PIECES, babble=babble(arguments.corpora))
         self._source = self._read()
         self._looked = time.monotonic()
         self._heard_s = 0.0
