@@ -30,6 +30,7 @@ NOISE_PIECES = 10
 ROOMS = 64
 OCTAVES = 7  # whose gain is drawn: 8,000 to 125 Hz
 BAND_EDGE_HZ = 100.0  # over so many a band limit falls off
+BACKGROUNDS = {**NOISES, 'music': music}  # what is made of random numbers alone
 CROWD = 'crowd'
 # What noise is. Of what hides the most words there is the most, by how many each kind cost a model
 # that had heard all about equally often.
@@ -80,7 +81,7 @@ class Augmenter:
         self.options = options or AugmentOptions()
         rng = np.random.default_rng(seed)
         n_samples = int(NOISE_PIECE_S * SAMPLE_RATE_HZ)
-        makers = {**NOISES, 'music': music}
+        makers = dict(BACKGROUNDS)
         if babble:
             makers[CROWD] = partial(murmur, babble)
         self._noises = {kind: [make(n_samples, rng) for _ in range(pieces)]
@@ -113,23 +114,18 @@ class Augmenter:
             waveform = band_limited(waveform, rng.uniform(50, 400), rng.uniform(3000, 7000))
         return self._recorded(waveform, rng)
 
-    def background(self, n_samples: int, rng: Generator) -> Waveform:
-        """Return a stretch of any noise or music with an RMS of 1, repeated if it must be."""
-        return self._stretch(list(chain.from_iterable(self._noises.values())), n_samples, rng)
+    def background(self, n_samples: int, rng: Generator, kind: str = '') -> Waveform:
+        """Return a stretch of noise, of any kind or of one, with an RMS of 1; it may repeat."""
+        pieces = self._noises[kind] if kind else list(chain.from_iterable(self._noises.values()))
+        piece = pieces[rng.integers(len(pieces))]
+        start = int(rng.integers(len(piece)))
+        return unit(np.take(piece, np.arange(start, start + n_samples), mode='wrap'))
 
     def _noise(self, n_samples: int, rng: Generator) -> Waveform:
         """Return noise of a kind drawn by the shares; air, which is cheap, is made anew."""
         shares = np.array([self.options.noise_shares.get(kind, 0.0) for kind in self._noises])
         kind = rng.choice(list(self._noises), p=shares / shares.sum())
-        return (air(n_samples, rng) if kind == 'air'
-                else self._stretch(self._noises[kind], n_samples, rng))
-
-    @staticmethod
-    def _stretch(pieces: list[Waveform], n_samples: int, rng: Generator) -> Waveform:
-        """Cut a stretch out of one of some pieces."""
-        piece = pieces[rng.integers(len(pieces))]
-        start = int(rng.integers(len(piece)))
-        return unit(np.take(piece, np.arange(start, start + n_samples), mode='wrap'))
+        return air(n_samples, rng) if kind == 'air' else self.background(n_samples, rng, kind)
 
     def _placed(self, waveform: Waveform, n_samples: int, rng: Generator) -> Waveform:
         """Put the clip anywhere in silence, at times a little too early."""

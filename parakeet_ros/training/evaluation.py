@@ -70,18 +70,19 @@ def transcribe(engine: Transcriber, waveforms: Iterable[Waveform]) -> list[str]:
 
 
 def measure(engine: Transcriber, corpus: Corpus, snr_db: float | None = None,
-            noise_seed: int = NOISE_SEED) -> Score:
+            noise_seed: int = NOISE_SEED, kind: str = '') -> Score:
     """Transcribe every clip of a corpus, in noise if a ratio is given, and count the errors."""
-    heard = transcribe(engine, recordings(corpus, snr_db, noise_seed))
+    heard = transcribe(engine, recordings(corpus, snr_db, noise_seed, kind))
     return compare([clip.text for clip in corpus.clips], heard, corpus.duration_s)
 
 
-def recordings(corpus: Corpus, snr_db: float | None = None, noise_seed: int = NOISE_SEED
-               ) -> Iterator[Waveform]:
+def recordings(corpus: Corpus, snr_db: float | None = None, noise_seed: int = NOISE_SEED,
+               kind: str = '') -> Iterator[Waveform]:
     """
     Yield the clips of a corpus over the floor of a quiet room, or in noise of this ratio.
 
-    The noise is the same for the same seed: of all kinds that training knows, other pieces of it.
+    The noise is the same for the same seed: of all kinds of `BACKGROUNDS`, or of one, but other
+    pieces than training hears.
     """
     rng = np.random.default_rng(noise_seed)
     noises = Augmenter(noise_seed, pieces=3) if snr_db is not None else None
@@ -91,7 +92,7 @@ def recordings(corpus: Corpus, snr_db: float | None = None, noise_seed: int = NO
             noise = GAP_FLOOR * rng.standard_normal(len(waveform))
         else:
             rms = np.sqrt(np.square(waveform).mean())
-            noise = rms * 10 ** (-snr_db / 20) * noises.background(len(waveform), rng)
+            noise = rms * 10 ** (-snr_db / 20) * noises.background(len(waveform), rng, kind)
         yield np.clip(waveform + noise.astype(np.float32), -1, 1)
 
 

@@ -43,6 +43,14 @@ def test_noise_has_the_wanted_ratio_and_is_the_same_each_time(corpus: Corpus) ->
     assert not np.array_equal(next(recordings(corpus, 10, noise_seed=11)), noisy[0])
 
 
+def test_noise_can_be_of_one_kind(corpus: Corpus) -> None:
+    def sharpness(kind: str) -> float:
+        noise = next(recordings(corpus, 10, kind=kind)) - corpus.waveform(0)
+        return float(np.abs(noise).max() / noise.std())
+
+    assert sharpness('clicks') > 2 * sharpness('hum')
+
+
 def test_quiet_clips_have_the_floor_of_a_room(corpus: Corpus) -> None:
     difference = next(recordings(corpus)) - corpus.waveform(0)
     assert 2e-4 < difference.std() < 4e-4
