@@ -49,9 +49,10 @@ def main() -> None:
     if not sets:
         raise SystemExit(f'no sets in {arguments.sets}; make them with '
                          'training/make_evaluation.py')
+    noise = arguments.snr_db, arguments.noise_seed, arguments.noise
     if arguments.write:
         for corpus in sets:
-            write_recordings(corpus, arguments.write / corpus.name, arguments.snr_db)
+            write_recordings(corpus, arguments.write / corpus.name, *noise)
         return
     engine = load_model(arguments.model)
     record: dict[str, object] = {
@@ -60,7 +61,7 @@ def main() -> None:
         'date': datetime.now(timezone.utc).strftime('%Y-%m-%d')}
     print(f'{"set":<40}{"clips":>6}{"words":>7}{"WER %":>8}{"right %":>9}{"inserted/min":>14}')
     for corpus in sets:
-        score = measure(engine, corpus, arguments.snr_db, arguments.noise_seed, arguments.noise)
+        score = measure(engine, corpus, *noise)
         print(f'{corpus.name:<40}{score.clips:>6}{score.words:>7}{score.wer_percent:>8.1f}'
               f'{score.right_percent:>9.0f}{score.inserted_per_minute:>14.1f}', flush=True)
         record[corpus.name] = vars(score)

@@ -96,11 +96,12 @@ def recordings(corpus: Corpus, snr_db: float | None = None, noise_seed: int = NO
         yield np.clip(waveform + noise.astype(np.float32), -1, 1)
 
 
-def write_recordings(corpus: Corpus, folder: Path, snr_db: float | None = None) -> None:
-    """Write a corpus as FLAC files with the manifest that ``benchmark/bench_wer.py`` reads."""
+def write_recordings(corpus: Corpus, folder: Path, snr_db: float | None = None,
+                     noise_seed: int = NOISE_SEED, kind: str = '') -> None:
+    """Write what `recordings` yields as FLAC, with the manifest of ``benchmark/bench_wer.py``."""
     folder.mkdir(parents=True)
     lines = []
-    for index, waveform in enumerate(recordings(corpus, snr_db)):
+    for index, waveform in enumerate(recordings(corpus, snr_db, noise_seed, kind)):
         clip, name = corpus.clips[index], f'{index:04d}.flac'
         soundfile.write(folder / name, waveform, SAMPLE_RATE_HZ, subtype='PCM_16')
         lines.append(json.dumps({'path': name, 'text': clip.text, 'voice': clip.voice,

@@ -6,6 +6,7 @@ import numpy as np
 from parakeet_ros.training.corpus import Corpus, CorpusWriter
 from parakeet_ros.training.evaluation import compare, recordings, write_recordings
 import pytest
+import soundfile
 
 
 @pytest.fixture
@@ -63,3 +64,9 @@ def test_written_recordings_have_the_manifest_of_the_benchmark(
             if line]
     assert [row['text'] for row in rows] == ['turn left', '']
     assert all((tmp_path / 'flac' / row['path']).exists() for row in rows)
+
+
+def test_written_recordings_have_the_noise_asked_for(corpus: Corpus, tmp_path: Path) -> None:
+    write_recordings(corpus, tmp_path / 'flac', 10, noise_seed=12, kind='motor')
+    written, _ = soundfile.read(tmp_path / 'flac/0000.flac')
+    np.testing.assert_allclose(written, next(recordings(corpus, 10, 12, 'motor')), atol=1e-4)
