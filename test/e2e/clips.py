@@ -1,4 +1,4 @@
-"""The held-out clips, and what the model's card claims of them."""
+"""The held-out clips."""
 
 from dataclasses import dataclass
 import json
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 import soundfile
 
 FOLDER = Path(__file__).parents[1] / 'data' / 'heldout'
-CARD_WER_PERCENT = 0.5  # greedy TDT on the short clips: parakeet_ros/models/CARD.md
 
 
 @dataclass(frozen=True)

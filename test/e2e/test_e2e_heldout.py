@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from asr_process import Process
-from clips import CARD_WER_PERCENT, SHORT_CLIPS
+from card import CARD_WER_PERCENT
+from clips import SHORT_CLIPS
 from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 import pytest

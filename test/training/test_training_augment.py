@@ -107,10 +107,10 @@ def test_silence_becomes_a_clip_of_noise(augmenter: Augmenter) -> None:
 
 @pytest.mark.parametrize('kind', NOISE_SHARES)
 def test_noise_has_the_wanted_ratio_to_the_speech(kind: str) -> None:
-    augmenter = Augmenter(pieces=1, babble=[tone(0.5, 300)])
     options = only(noise_share=1, silent_floor_share=0, snr_db=(10, 10), peak=(0.4, 0.4),
                    noise_shares={kind: 1})
-    changed, = with_options(augmenter, options)([tone(4)], np.random.default_rng(5))
+    noisy = Augmenter(options=options, pieces=1, babble=[tone(0.5, 300)])
+    changed, = noisy([tone(4)], np.random.default_rng(5))
     fit = np.dot(changed, tone(4)) / np.dot(tone(4), tone(4))
     noise = changed - fit * tone(4)
     ratio_db = 10 * np.log10(np.square(fit * tone(4)).sum() / np.square(noise).sum())
@@ -118,9 +118,8 @@ def test_noise_has_the_wanted_ratio_to_the_speech(kind: str) -> None:
 
 
 def test_noise_is_of_the_kinds_that_have_a_share() -> None:
-    augmenter = Augmenter(pieces=1, babble=[tone(0.5, 300)])
     options = only(noise_share=1, silent_floor_share=0, noise_shares={'motor': 1, CROWD: 1})
-    noisy = with_options(augmenter, options)
+    noisy = Augmenter(options=options, pieces=1, babble=[tone(0.5, 300)])
     drawn = [noisy([np.zeros(800, np.float32)], np.random.default_rng(seed))[0]
              for seed in range(40)]
     tonal = [power_at(sound, 280, 320) > 0.9 * power_at(sound, 0, 8000) for sound in drawn]
