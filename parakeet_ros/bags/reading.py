@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
@@ -99,6 +100,13 @@ class Bag:
         if beside in found:
             return beside
         return found[0] if len(found) == 1 else None
+
+    def nearest_topic(self, audio_topic: str, name: str, type_name: str) -> str | None:
+        """Return the topic so called whose name is nearest to that of the audio."""
+        found = [each for each, topic in self.topics.items()
+                 if topic.type_name == type_name and f'/{each}'.endswith(f'/{name}')]
+        return max(sorted(found), key=lambda each: (
+            len(commonprefix([each, audio_topic])), -len(each)), default=None)
 
     def robot_speaking_topic(self, audio_topic: str) -> str | None:
         """Return the topic on which the robot says that it speaks: the nearest one above."""

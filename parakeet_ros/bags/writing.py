@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 SPEECH_SUFFIX = '_speech'  # of the folder with what was heard in a bag
 VERSION: Literal[8] = 8  # of the format; Humble can read it
 STRING, TIMING = 'std_msgs/msg/String', 'diagnostic_msgs/msg/DiagnosticArray'
+KINDS = ('text', 'result', 'timing')
+MICROPHONE = ('audio', 'audio_stamped')  # its topic, in a namespace of its own
 OK, ERROR = 0, 2  # of diagnostic_msgs/DiagnosticStatus
 UNKNOWN_HASH = f'RIHS01_{"0" * 64}'  # of a message whose definition nobody knows
 Entry = tuple[str, str, int, 'bytes | memoryview']  # topic, type, time in ns, message
@@ -37,9 +39,13 @@ Entry = tuple[str, str, int, 'bytes | memoryview']  # topic, type, time in ns, m
 def speech_prefix(bag: Bag, audio_topic: str) -> str:
     """Return the prefix of the topics `speech/*` that the node has for an audio topic."""
     namespace, _, name = audio_topic.rpartition('/')
-    if len(bag.microphones) == 1 and name != 'audio':
-        return '/speech'  # remapped, as a rule
-    return f'{namespace if name == "audio" else audio_topic}/speech'
+    if len(bag.microphones) == 1:
+        published = bag.nearest_topic(audio_topic, 'speech/result', STRING)
+        if published is not None:
+            return published.rpartition('/')[0]
+        if name != 'audio':
+            return '/speech'  # remapped, as a rule
+    return f'{namespace if name in MICROPHONE else audio_topic}/speech'
 
 
 def write_speech(bag: Bag, heard: dict[str, Sequence[Heard]], model: str, target: Path,
@@ -58,13 +64,13 @@ def write_speech(bag: Bag, heard: dict[str, Sequence[Heard]], model: str, target
     """
     store = make_typestore(bag.connections)
     entries = sorted((entry for topic, utterances in heard.items()
-                      for entry in _speech(store, speech_prefix(bag, topic), utterances, model)),
+                      for entry in _speech(store, bag, topic, utterances, model)),
                      key=lambda entry: entry[2])
     with _new_bag(target, _storage(bag), replace) as writer:
         if not copy:
             _write(writer, store, entries, {})
             return
-        written = {entry[0] for entry in entries}
+        written = {f'{speech_prefix(bag, topic)}/{kind}' for topic in heard for kind in KINDS}
         connections = {c.topic: c for c in bag.connections if c.topic not in written}
         kept = ((c.topic, c.msgtype, time_ns, data)
                 for c, time_ns, data in bag.raw_messages(connections))
@@ -81,26 +87,33 @@ def refuse_existing(target: Path) -> None:
         raise BagError(f'{target} exists already; remove it, or choose another folder')
 
 
-def _speech(store: Typestore, prefix: str, utterances: Sequence[Heard],
+def _speech(store: Typestore, bag: Bag, audio_topic: str, utterances: Sequence[Heard],
             model: str) -> Iterator[Entry]:
     """Yield what the node publishes of utterances."""
     string: Any = store.types[STRING]
+    prefix = speech_prefix(bag, audio_topic)
+    name = _status_name(prefix, is_alone=len(bag.microphones) == 1)
     for heard in utterances:
         if heard.text:
             yield (f'{prefix}/text', STRING, heard.receive_ns,
                    store.serialize_cdr(string(heard.text), STRING))
         yield (f'{prefix}/result', STRING, heard.receive_ns,
                store.serialize_cdr(string(result_json(heard.result, model)), STRING))
-        microphone = prefix.rpartition('/')[0].lstrip('/')
         yield (f'{prefix}/timing', TIMING, heard.receive_ns, store.serialize_cdr(
-            _timing(store, microphone, heard, model, timing_status(heard.result)), TIMING))
+            _timing(store, name, heard, model, timing_status(heard.result)), TIMING))
 
 
-def _timing(store: Typestore, microphone: str, heard: Heard, model: str,
-            timing: TimingStatus) -> Any:
+def _status_name(prefix: str, is_alone: bool) -> str:
+    """Return the name of the node's status of an utterance: `robot1/asr: front: utterance`."""
+    where = prefix.rpartition('/')[0].lstrip('/')
+    namespace, _, microphone = (where, '', '') if is_alone else where.rpartition('/')
+    node = '/'.join(part for part in (namespace, 'asr') if part)
+    return ': '.join(part for part in (node, microphone, 'utterance') if part)
+
+
+def _timing(store: Typestore, name: str, heard: Heard, model: str, timing: TimingStatus) -> Any:
     """Return the message on `speech/timing`."""
     types: dict[str, Any] = {name.rpartition('/')[2]: each for name, each in store.types.items()}
-    name = ': '.join(part for part in ('asr', microphone, 'utterance') if part)
     return types['DiagnosticArray'](
         types['Header'](types['Time'](*stamp_fields(heard.start_ns)), ''),
         [types['DiagnosticStatus'](

@@ -15,7 +15,8 @@ from parakeet_ros.cli.bag_job import BagJob
 from parakeet_ros.cli.bag_work import here, Task
 from parakeet_ros.cli.main import main
 import pytest
-from recorder import audio, Entry, START_NS, typestore, write_bag
+from recorder import audio, typestore, write_bag
+from robot_bag import silence, string
 from rosbags.rosbag2 import Writer
 
 TEXTS = ['please close the window', 'close the garage']
@@ -123,12 +124,41 @@ def test_a_bag_of_speech_has_the_topics_of_the_node(archive, tmp_path, form, nam
 
 
 def test_what_was_recorded_of_speech_is_replaced_in_a_copy(tmp_path, spoken):
-    kind = 'std_msgs/msg/String'
-    old = Entry('/speech/text', kind, START_NS + 1, typestore().types[kind]('old'))
-    write_bag(tmp_path / 'bag', [*audio(spoken(TEXTS[0])), old])
+    write_bag(tmp_path / 'bag', [*audio(spoken(TEXTS[0])), string('/speech/text', 0, 'old')])
     assert run(tmp_path / 'bag', '-f', 'copy') == 0
     with open_bag(tmp_path / 'bag_speech') as bag:
         assert [m.message.data for m in bag.messages({'/speech/text'})] == TEXTS[:1]
+
+
+def test_where_nothing_is_heard_any_more_no_old_text_stays_in_a_copy(tmp_path):
+    write_bag(tmp_path / 'bag', [
+        *audio(silence(2.0)), string('/speech/text', 1, 'old'), string('/chatter', 1, 'kept')])
+    assert run(tmp_path / 'bag', '-f', 'copy') == 0
+    with open_bag(tmp_path / 'bag_speech') as bag:
+        assert '/speech/text' not in bag.topics
+        assert [m.message.data for m in bag.messages({'/chatter'})] == ['kept']
+
+
+@pytest.mark.parametrize(('topics', 'published', 'names'), [
+    (['/robot1/mic/audio_stamped'], ['/robot1/speech'], {'/robot1/speech': 'robot1/asr'}),
+    (['/mic/audio'], ['/speech', '/other/speech'], {'/speech': 'asr'}),
+    (['/mic/audio'], [], {'/mic/speech': 'mic/asr'}),
+    (['/front/audio_stamped', '/rear/audio_stamped'], ['/front/speech'],
+     {'/front/speech': 'asr: front', '/rear/speech': 'asr: rear'}),
+    (['/r2/front/audio', '/sounds'], [],
+     {'/r2/front/speech': 'r2/asr: front', '/sounds/speech': 'asr: sounds'})])
+def test_speech_is_written_where_the_node_had_it(
+        topics, published, names, tmp_path, spoken):
+    sound = spoken(TEXTS[0])
+    write_bag(tmp_path / 'bag', [
+        *(entry for topic in topics for entry in audio(sound, topic)),
+        *(string(f'{prefix}/result', 1, '{}') for prefix in published)])
+    assert run(tmp_path / 'bag', '-f', 'bag') == 0
+    with open_bag(tmp_path / 'bag_speech') as bag:
+        assert {topic.rpartition('/')[0] for topic in bag.topics} == set(names)
+        for prefix, name in names.items():
+            [timing] = bag.messages({f'{prefix}/timing'})
+            assert timing.message.status[0].name == f'{name}: utterance'
 
 
 def test_nothing_is_written_over_and_nothing_half_written_stays(archive, tmp_path, capsys):

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 import json
 import math
-from os.path import commonprefix
 from typing import Any
 
 from parakeet_ros.audio.timeline import NS_PER_S
@@ -54,9 +53,10 @@ class Published:
 
 def read_published(bag: Bag, audio_topic: str) -> Published:
     """Read the node's topics that belong to an audio topic: the nearest by their names."""
-    names = {kind: _nearest(bag, audio_topic, f'speech/{kind}', type_name) for kind, type_name in (
-        ('result', STRING), ('text', STRING), ('timing', DIAGNOSTICS))}
-    names['diagnostics'] = _nearest(bag, audio_topic, 'diagnostics', DIAGNOSTICS)
+    names = {kind: bag.nearest_topic(audio_topic, f'speech/{kind}', type_name)
+             for kind, type_name in (
+                 ('result', STRING), ('text', STRING), ('timing', DIAGNOSTICS))}
+    names['diagnostics'] = bag.nearest_topic(audio_topic, 'diagnostics', DIAGNOSTICS)
     kinds = {name: kind for kind, name in names.items() if name is not None}
     published, dropped = Published(), 0
     for each in bag.messages(set(kinds)):
@@ -131,14 +131,6 @@ def _take_result(published: Published, text: str) -> None:
         published.results.append(result)
     else:
         published.damaged += 1
-
-
-def _nearest(bag: Bag, audio_topic: str, name: str, type_name: str) -> str | None:
-    """Return the topic so called whose name has most in common with that of the audio."""
-    found = [each for each, topic in bag.topics.items()
-             if topic.type_name == type_name and f'/{each}'.endswith(f'/{name}')]
-    return max(sorted(found), key=lambda each: len(commonprefix([each, audio_topic])),
-               default=None)
 
 
 def _values(status: Any) -> dict[str, str]:
