@@ -5,7 +5,7 @@ from typing import Any
 
 EVERYWHERE = ('/diagnostics', '/parameter_events')
 # in the node's namespace, and in that of each microphone of `streams`
-PER_MICROPHONE = r'audio|audio_info|robot_speaking|speech/[a-z_]+'
+PER_MICROPHONE = r'audio|audio_stamped|audio_info|robot_speaking|speech/[a-z_]+'
 
 
 def topic_pattern(namespace: str, audio_topic: str) -> str:

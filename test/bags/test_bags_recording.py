@@ -17,7 +17,8 @@ SPEECH = ('text', 'result', 'partial', 'timing', 'is_speaking')
 def test_the_topics_of_a_node_are_recorded_and_no_others(namespace: str, root: str) -> None:
     pattern = re.compile(topic_pattern(namespace, 'audio'))
     for microphone in ('', '/front'):
-        for name in ('audio', 'audio_info', *(f'speech/{each}' for each in SPEECH)):
+        for name in ('audio', 'audio_stamped', 'audio_info',
+                     *(f'speech/{each}' for each in SPEECH)):
             assert pattern.search(f'{root}{microphone}/{name}')
     assert pattern.search(f'{root}/robot_speaking')
     assert pattern.search('/diagnostics') and pattern.search('/parameter_events')
