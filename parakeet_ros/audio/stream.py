@@ -83,6 +83,7 @@ class AudioStream:
         self._segmenter.reset()
         self._decoder.reset()
         self._forget_audio()
+        self._published_ns: int | None = None  # the latest stamp of the publisher's
 
     def _forget_audio(self) -> None:
         """Forget the audio and its times, but for an incomplete frame."""
@@ -140,7 +141,10 @@ class AudioStream:
         :param stamped: false if `stamp_ns` is when the chunk arrived because it has no stamp; then
             it gives the stretch its time, and nothing else is decided by it.
         """
-        ended = self._bridge(stamp_ns) if stamped else []
+        ended: list[StreamUtterance] = []
+        if stamped:
+            ended = self._bridge(stamp_ns)
+            self._published_ns = stamp_ns
         first_sample = self._next_sample
         if not stamped:
             self._follow_arrival(first_sample, stamp_ns)
@@ -214,10 +218,10 @@ class AudioStream:
 
     def _bridge(self, stamp_ns: int) -> list[StreamUtterance]:
         """Fill what is missing before a stamp, or end the stretch if that cannot be."""
-        last_ns = self._last_stamp_ns
-        if last_ns is not None and stamp_ns < last_ns - BACKWARD_TOLERANCE_NS:
+        last_ns, published_ns = self._last_stamp_ns, self._published_ns
+        if published_ns is not None and stamp_ns < published_ns - BACKWARD_TOLERANCE_NS:
             self._backward_stamps += 1
-            self._observe_gap(stamp_ns, stamp_ns - last_ns)
+            self._observe_gap(stamp_ns, stamp_ns - published_ns)
             ended = self._begin_stretch(stamp_ns)
             self._segmenter.reset()  # a recording is played again, and is to give the same
             return ended

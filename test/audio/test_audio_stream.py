@@ -114,11 +114,15 @@ def test_the_background_is_known_after_a_break_so_that_the_room_is_no_speech(bre
         assert stream.statistics.noise_floor_db == pytest.approx(-30, abs=2)
 
 
-def test_the_background_is_forgotten_when_a_recording_begins_again():
+@pytest.mark.parametrize('pauses', [False, True])
+def test_the_background_is_forgotten_when_a_recording_begins_again(pauses):
     stream = AudioStream(AudioFormat(16_000, 1, 'S16LE'))
     for data, stamp_ns in noisy_room(5, 60):
         stream.push(data, stamp_ns)
+    if pauses:  # the end of the stream was noticed
+        stream.flush()
     stream.push(bytes(640), BASE_NS)
+    assert stream.statistics.backward_stamps == 1
     assert stream.statistics.noise_floor_db < -50
 
 
