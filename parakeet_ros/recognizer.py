@@ -6,7 +6,7 @@ back from its own thread when something is done; `take_results` then finds it.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from parakeet_ros.ahead import Ahead
 from parakeet_ros.audio import (
@@ -16,6 +16,7 @@ from parakeet_ros.audio import (
     StreamObserver,
     StreamUtterance,
 )
+from parakeet_ros.audio.segmenter import EndReason
 from parakeet_ros.counters import Counters
 from parakeet_ros.results import Part, Partial, Result, result_of
 from parakeet_ros.worker import Ticket, Transcribing
@@ -35,6 +36,15 @@ class Open:
     def is_done(self) -> bool:
         """Return whether its result can go out."""
         return self.is_whole and all(part.ticket.done for part in self.parts)
+
+    def end(self, reason: EndReason, closed_ns: int) -> None:
+        """Say why and when no part comes any more, where the last one was cut at the limit."""
+        last = self.parts[-1]
+        if last.utterance.utterance.end_reason == 'max_length' and not self.is_whole:
+            utterance = replace(last.utterance.utterance, end_reason=reason)
+            self.parts[-1] = replace(
+                last, utterance=replace(last.utterance, utterance=utterance), closed_ns=closed_ns)
+        self.is_whole = True
 
 
 class Recognizer:
@@ -103,7 +113,7 @@ class Recognizer:
         :raises AudioFormatError: if the format has no such channel.
         """
         stream = self._stream_of(audio_format)
-        self._end(stream.push(data, stamp_ns, arrival_ns, stamped))
+        self._end(stream.push(data, stamp_ns, arrival_ns, stamped), 'pause')
         self._ahead.follow(stream, audio_format.duration_s(len(data)))
 
     def skip(self, audio_format: AudioFormat, data: memoryview) -> None:
@@ -121,7 +131,7 @@ class Recognizer:
         :param is_break: what follows is not the continuation of the same bytes.
         """
         if self._stream is not None:
-            self._end(self._stream.flush(is_break))
+            self._end(self._stream.flush(is_break), 'flush')
             self._ahead.forget()
 
     def _stream_of(self, audio_format: AudioFormat) -> AudioStream:
@@ -167,8 +177,8 @@ class Recognizer:
 
     # --- utterances ------------------------------------------------------------------------
 
-    def _end(self, utterances: list[StreamUtterance]) -> None:
-        """Give what has ended to the engine."""
+    def _end(self, utterances: list[StreamUtterance], reason: EndReason) -> None:
+        """Give what has ended to the engine; where only silence is left, `reason` tells why."""
         for utterance in utterances:
             ticket, closed_ns = self._accept(utterance), self._worker.now_ns()
             part = Part(utterance, ticket, closed_ns) if ticket is not None else None
@@ -179,9 +189,9 @@ class Recognizer:
             else:
                 self._begin(part)
             if utterance.utterance.end_reason != 'max_length':
-                self._close_last()
+                self._end_last(utterance.utterance.end_reason)
         if not self.is_speaking:  # where one was cut, nothing was said after the cut
-            self._close_last()
+            self._end_last(reason)
 
     def _begin(self, part: Part | None) -> None:
         """Count an utterance and wait for its result, unless the queue refused it."""
@@ -199,6 +209,11 @@ class Recognizer:
             self.counters.dropped_parts += 1
         else:
             self._open[-1].parts.append(part)
+
+    def _end_last(self, reason: EndReason) -> None:
+        """Say that the latest utterance has ended."""
+        if self._open:
+            self._open[-1].end(reason, self._worker.now_ns())
 
     def _close_last(self) -> None:
         """Say that no part will come to the latest utterance."""

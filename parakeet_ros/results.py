@@ -71,6 +71,7 @@ def result_of(utterance_id: int, parts: Sequence[Part], finished_ns: int) -> Res
     """
     error = next((p.ticket.error for p in parts if p.ticket.error is not None), None)
     transcript = _joined([part for part in parts if part.ticket.error is None], parts[0])
+    finished_ns = max(finished_ns, parts[-1].closed_ns)  # a cut part may be done before the end
     timings = {} if error is not None else _timings(parts, transcript, finished_ns)
     return Result(utterance_id, tuple(part.utterance for part in parts), transcript, error,
                   timings, parts[-1].closed_ns)

@@ -216,6 +216,19 @@ def test_long_speech_is_joined_as_in_the_node(tmp_path, engine, spoken):
         whole.transcript.words[-1].end_s, abs=0.3)
 
 
+def test_a_cut_in_the_pause_changes_no_time(tmp_path, engine, spoken):
+    path = write_bag(tmp_path / 'bag', list(audio(spoken(TEXTS[0], pause_s=2.0))))
+    [whole], _ = listen(path, engine, **{'vad.hangover_s': 1.2})
+    part = whole.result.parts[0]
+    limit_s = (part.speech_end_ns - part.start_ns) / 1e9 + 0.9
+    [cut], _ = listen(path, engine, **{'vad.hangover_s': 1.2, 'vad.max_utterance_s': limit_s})
+    assert cut.text == whole.text == TEXTS[0] and cut.end_ns != whole.end_ns
+    assert cut.result.parts[0].utterance.end_reason == 'pause'
+    assert cut.receive_ns == whole.receive_ns
+    assert cut.result.timings['endpoint_ms'] == whole.result.timings['endpoint_ms']
+    assert cut.result.timings['total_ms'] == 0, 'the text was there before'
+
+
 def test_the_nodes_parameter_file_is_read(tmp_path):
     assert read_parameters(ROOT / 'config' / 'asr.yaml') == read_parameters(None)
     file = tmp_path / 'mine.yaml'

@@ -345,6 +345,23 @@ def test_a_part_that_a_full_queue_refuses_is_counted_and_the_rest_is_the_result(
     assert len(result.parts) == 2, 'one was in the engine, one waited'
 
 
+@pytest.mark.parametrize('reason', ['pause', 'flush'])
+def test_speech_that_is_cut_in_the_pause_after_it_has_ended_by_that(reason: str) -> None:
+    with recognizing(FakeEngine(holds=False), config=CUT) as bench:
+        microphone = Microphone(bench.recognizer)
+        microphone.stream(PAUSE + TALK * 3 + PAUSE[:2 * 7_200])  # 0.55 s of the hangover
+        assert bench.recognizer.waiting == 1 and bench.recognizer.is_speaking, 'it was cut'
+        bench.done.until(1)
+        before_ns = time.monotonic_ns()
+        if reason == 'pause':
+            microphone.stream(PAUSE[:2 * 4_800])
+            assert not bench.recognizer.is_speaking
+        [result] = bench.finish()
+    assert [part.utterance.end_reason for part in result.parts] == [reason]
+    assert result.closed_ns > before_ns
+    assert 0 <= result.timings['total_ms'] < (time.monotonic_ns() - before_ns) / 1e6
+
+
 def test_an_error_on_one_part_leaves_the_text_of_the_others() -> None:
     engine, error = FakeEngine(), RuntimeError('bad')
     engine.release()
