@@ -14,7 +14,7 @@ SNIFFED_MESSAGES = 10  # the first ones of a stream are searched for coded audio
 IN_FLIGHT_NS = 5_000_000_000
 # Audio is kept while audio_info is announced but has not come. Old drivers repeat it every 5 s;
 # a bag that is played from an offset has left it behind, and it never comes.
-HELD_BYTES = 1 << 20
+HELD_BYTES = 1 << 23  # more than 6 s of six channels of S32LE at 48 kHz
 HELD_NS = 6_000_000_000
 
 
@@ -26,6 +26,7 @@ class Arrival:
     sent_ns: int  # clock of the publisher's machine
     stamp_ns: int  # of its first sample; of its arrival where the chunk has no stamp
     arrival_ns: int  # steady clock
+    received_ns: int = 0  # when the middleware had it, on its clock; 0 where nothing tells
 
 
 class FormatFinder:
@@ -87,6 +88,11 @@ class AudioReader:
         self._formats = FormatFinder(fallback)
         self._held: list[Arrival] = []
         self.gave_up = False  # no audio_info came in time
+
+    @property
+    def is_holding(self) -> bool:
+        """Return whether audio waits."""
+        return bool(self._held)
 
     def announce(self, info: Any, sent_ns: int) -> bool:
         """Take an audio_info and when it was sent; return whether it says something new."""

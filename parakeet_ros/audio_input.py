@@ -49,16 +49,15 @@ class AudioInput:
     Subscribe to `audio` and `audio_info`, and report what is wrong with them.
 
     :param fallback: the format of audio that nothing describes.
-    :param on_audio: called in the executor thread with each message's format, its bytes, the
-        stamp of its first sample, its arrival on the steady clock, both in ns, and whether the
-        stamp is the publisher's (else it is the arrival on the node's clock).
+    :param on_audio: called in the executor thread with the format of each message and the message
+        (where the publisher gives no stamp, `stamp_ns` is the arrival on the node's clock).
     :param problems: told what is wrong and when it is mended.
     :param prefix: of the topics: `front` for `front/audio`.
     :param on_break: called when what follows does not continue what came before.
     """
 
     def __init__(self, node: Node, fallback: AudioFormat,
-                 on_audio: Callable[[AudioFormat, memoryview, int, int, bool], None],
+                 on_audio: Callable[[AudioFormat, Arrival], None],
                  problems: Problems, prefix: str = '',
                  on_break: Callable[[], None] = lambda: None) -> None:
         self._node = node
@@ -93,6 +92,11 @@ class AudioInput:
     def age_s(self) -> float:
         """Return the seconds since the last message, or since the start."""
         return (time.monotonic_ns() - self._last_arrival_ns) / 1e9
+
+    @property
+    def is_holding(self) -> bool:
+        """Return whether audio waits for its audio_info."""
+        return self._reader.is_holding
 
     def silence_reason(self) -> str:
         """Say why no message may be coming."""
@@ -178,8 +182,8 @@ class AudioInput:
         self._last_arrival_ns = arrival_ns = time.monotonic_ns()
         self.messages += 1
         # messages that waited for a busy executor are judged by when they came
-        received_ns = message_info.get('received_timestamp') or arrival_ns
-        if not self._judge(self._senders.of(message_info), received_ns):
+        received_ns = message_info.get('received_timestamp', 0)
+        if not self._judge(self._senders.of(message_info), received_ns or arrival_ns):
             self.refused += 1 + self._reader.discard()
             return
         try:
@@ -190,7 +194,8 @@ class AudioInput:
         stamp_ns = chunk.stamp_ns or self._node.get_clock().now().nanoseconds
         had_given_up = self._reader.gave_up
         if self._reader.hold(
-                Arrival(chunk, message_info.get('source_timestamp', 0), stamp_ns, arrival_ns),
+                Arrival(chunk, message_info.get('source_timestamp', 0), stamp_ns, arrival_ns,
+                        received_ns),
                 self._is_info_announced()):
             return
         if self._reader.gave_up and not had_given_up:
@@ -212,8 +217,7 @@ class AudioInput:
                 self._refuse(audio_format)
                 continue
             try:
-                self._on_audio(audio_format, arrival.chunk.data, arrival.stamp_ns,
-                               arrival.arrival_ns, arrival.chunk.stamp_ns != 0)
+                self._on_audio(audio_format, arrival)
             except AudioFormatError as error:
                 self._refuse(error)
             else:

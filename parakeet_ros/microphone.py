@@ -4,6 +4,7 @@ from collections.abc import Callable
 import logging
 
 from parakeet_ros.audio import AudioFormat, AudioFormatError
+from parakeet_ros.audio_formats import Arrival
 from parakeet_ros.audio_input import AudioInput
 from parakeet_ros.careful import is_out_of_memory
 from parakeet_ros.diagnostics import ERROR, Problems, RECOGNIZER
@@ -15,6 +16,7 @@ from parakeet_ros.worker import Worker
 from rclpy.lifecycle import LifecycleNode
 
 TICK_S = 0.1  # of the timer that notices the end of a stream
+TICKS_TO_SETTLE = 20  # in which the audio that has waited for a busy executor is heard
 
 
 class Microphone:
@@ -30,7 +32,8 @@ class Microphone:
                  model: str, log: Callable[[bytes, str], None]) -> None:
         self._node = node
         self._audio_format = parameters.audio_format
-        self._quiet_ticks = 0
+        self._quiet_ticks = self._unsettled_ticks = 0
+        self._messages = 0  # that had come at the latest tick
         self.name = name
         self.problems = Problems(lambda level, text: log(level, f'{name}: {text}' if name
                                                          else text))
@@ -50,16 +53,15 @@ class Microphone:
         if self.input is not None:
             self.input.close()
             self.input = None
+            self._ear.settle()
 
     def configure(self, parameters: Parameters) -> None:
         """Take over the parameters that may change at any time."""
         self._ear.configure(parameters)
 
-    def set_robot_speaks(self, speaks: bool) -> None:
-        """Do not listen while the robot speaks; what was said before is not lost."""
-        self._ear.set_robot_speaks(speaks)
-        if speaks:
-            self.publish()
+    def set_robot_speaks(self, speaks: bool, received_ns: int) -> None:
+        """Do not listen while the robot speaks; see `Ear.set_robot_speaks`."""
+        self._ear.set_robot_speaks(speaks, received_ns)
 
     def set_enabled(self, enabled: bool) -> None:
         """Listen or not; what was said before is not lost."""
@@ -78,6 +80,7 @@ class Microphone:
         self._quiet_ticks += 1
         if self._quiet_ticks == ticks_to_end:
             self.end_stream(is_break=self.input is None or not self.input.publishers)
+        self._settle()
 
     def end_stream(self, is_break: bool) -> None:
         """Close an open utterance; `is_break` as in `Recognizer.flush`."""
@@ -101,10 +104,28 @@ class Microphone:
             self.outputs.publish_partial(partial)
         self.outputs.publish_is_speaking(self.recognizer.is_speaking)
 
-    def _on_audio(self, audio_format: AudioFormat, data: memoryview, stamp_ns: int,
-                  arrival_ns: int, stamped: bool) -> None:
+    def _settle(self) -> None:
+        """
+        Let what the robot has said hold, where no audio that was received before it waits.
+
+        That is so when none has come in a whole tick. Where the clock was set back there would
+        seem to be some for long: it holds after some ticks in any case.
+        """
+        if self.input is None:
+            return
+        has_come = self.input.messages > self._messages
+        self._messages = self.input.messages
+        if self._ear.is_settled or self.input.is_holding:
+            self._unsettled_ticks = 0
+            return
+        self._unsettled_ticks += 1
+        if not has_come or self._unsettled_ticks >= TICKS_TO_SETTLE:
+            self._ear.settle()
+            self.publish()
+
+    def _on_audio(self, audio_format: AudioFormat, arrival: Arrival) -> None:
         try:
-            is_heard = self._ear.hear(audio_format, data, stamp_ns, arrival_ns, stamped)
+            self._ear.hear(audio_format, arrival)
         except AudioFormatError:
             raise
         except Exception as error:  # a fault of this program: what comes next may well be heard
@@ -115,7 +136,7 @@ class Microphone:
                 'lost, and the stream begins anew. Please report it.')
             self.recognizer.abandon()
             return
-        if len(data):  # nothing, or what cannot be read, lets the stream before it end
-            self._quiet_ticks = -round(audio_format.duration_s(len(data)) / TICK_S)
-        if is_heard:
-            self.publish()
+        n_bytes = len(arrival.chunk.data)
+        if n_bytes:  # nothing, or what cannot be read, lets the stream before it end
+            self._quiet_ticks = -round(audio_format.duration_s(n_bytes) / TICK_S)
+        self.publish()

@@ -229,9 +229,9 @@ class AsrNode(LifecycleNode):
         for microphone in self.microphones:
             microphone.publish()
 
-    def _on_robot_speaking(self, speaks: bool) -> None:
+    def _on_robot_speaking(self, speaks: bool, received_ns: int = 0) -> None:
         for microphone in self.microphones:
-            microphone.set_robot_speaks(speaks)
+            microphone.set_robot_speaks(speaks, received_ns)
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response
                    ) -> SetBool.Response:

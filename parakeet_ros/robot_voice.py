@@ -15,10 +15,11 @@ class RobotVoice:
     Where messages do not tell whose they are it may have been any of the publishers: the robot is
     rather taken for silent when one of them is gone than for one that speaks for ever.
 
-    :param on_change: is told whether the robot speaks, at every message.
+    :param on_change: is told whether the robot speaks, at every message, and when the middleware
+        had received that, on its clock; 0 where nothing tells.
     """
 
-    def __init__(self, node: LifecycleNode, on_change: Callable[[bool], None]) -> None:
+    def __init__(self, node: LifecycleNode, on_change: Callable[[bool, int], None]) -> None:
         self.speaks = False
         self._node = node
         self._on_change = on_change
@@ -44,11 +45,11 @@ class RobotVoice:
         # an RMW may name it otherwise here than there
         self._is_known = speaker in listed
         self._speakers = {speaker} if speaker in listed else listed
-        self._set(message.data)
+        self._set(message.data, info.get('received_timestamp', 0))
 
-    def _set(self, speaks: bool) -> None:
+    def _set(self, speaks: bool, received_ns: int = 0) -> None:
         self.speaks = speaks
-        self._on_change(speaks)
+        self._on_change(speaks, received_ns)
 
     def _listed(self) -> set[bytes]:
         return {bytes(p.endpoint_gid)

@@ -170,7 +170,9 @@ class BagListener:
             self._reader.announce(message.message, message.receive_ns)
             self._hand_on()
         else:
-            self._ear.set_robot_speaks(message.message.data)
+            self._ear.set_robot_speaks(message.message.data, message.receive_ns)
+            if not self._reader.is_holding:
+                self._ear.settle()
 
     def _take_audio(self, message: BagMessage) -> None:
         ended_ns = self._ended_ns
@@ -189,8 +191,9 @@ class BagListener:
             self.origin_ns = (chunk.stamp_ns or message.receive_ns) - (
                 message.receive_ns - self._bag.start_ns)
         self.messages += 1
-        arrival = Arrival(chunk, message.receive_ns, chunk.stamp_ns or message.receive_ns,
-                          message.receive_ns)
+        received_ns = message.receive_ns
+        arrival = Arrival(chunk, received_ns, chunk.stamp_ns or received_ns, received_ns,
+                          received_ns)
         if not self._reader.hold(arrival, self._info_topic is not None):
             self._hand_on()
 
@@ -199,11 +202,10 @@ class BagListener:
             if isinstance(audio_format, AudioFormatError):
                 self.refused[str(audio_format)] += 1
                 continue
-            chunk = arrival.chunk
-            self._last_lasts_ns = round(1e9 * audio_format.duration_s(len(chunk.data)))
+            n_bytes = len(arrival.chunk.data)
+            self._last_lasts_ns = round(1e9 * audio_format.duration_s(n_bytes))
             try:
-                self._ear.hear(audio_format, chunk.data, arrival.stamp_ns, arrival.arrival_ns,
-                               chunk.stamp_ns != 0)
+                self._ear.hear(audio_format, arrival)
             except AudioFormatError as error:
                 self.refused[str(error)] += 1
 

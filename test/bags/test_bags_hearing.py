@@ -1,5 +1,6 @@
 """A bag is heard as the node hears a microphone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,17 @@ def test_nothing_is_heard_while_the_robot_speaks(tmp_path, engine, spoken, refer
     assert [h.text for h in heard] == [TEXTS[0], TEXTS[2]]
     from_inside, _ = listen(tmp_path / 'bag', engine, start_s=(second.start_ns - START_NS) / 1e9)
     assert [h.text for h in from_inside] == [TEXTS[2]], 'it speaks at the offset already'
+
+
+def test_audio_that_waited_for_its_format_was_spoken_over_by_the_robot_as_it_came(
+        tmp_path, engine, spoken, reference):
+    first, second, _ = reference
+    info, *chunks = audio(spoken(*TEXTS))
+    info = replace(info, receive_ns=second.end_ns + 3 * 10**8)
+    entries = [*chunks, info, boolean('/robot_speaking', first.end_ns, True),
+               boolean('/robot_speaking', second.end_ns, False)]
+    heard, _ = listen(write_bag(tmp_path / 'bag', entries), engine)
+    assert [h.text for h in heard] == [TEXTS[0], TEXTS[2]]
 
 
 def test_a_silent_microphone_ends_the_utterance_as_in_the_node(tmp_path, engine, spoken):

@@ -29,8 +29,8 @@ class Ears:
         self.problems = Problems(lambda level, message: None)
         self.input = AudioInput(
             ros.node('ears'), FALLBACK,
-            lambda form, data, stamp_ns, _, stamped: self.heard.append(
-                (form, bytes(data), stamp_ns, stamped)),
+            lambda form, arrival: self.heard.append(
+                (form, bytes(arrival.chunk.data), arrival.stamp_ns, arrival.chunk.stamp_ns != 0)),
             self.problems)
         self.publisher = ros.stranger('microphone').create_publisher(
             AudioStamped, 'audio', qos_profile_sensor_data)

@@ -3,6 +3,7 @@
 from audio_common_msgs.msg import AudioData, AudioDataStamped
 from local_ros import LocalRos
 from parakeet_ros.audio import AudioFormat
+from parakeet_ros.audio_formats import Arrival
 from parakeet_ros.audio_input import AudioInput
 from parakeet_ros.conversions import ns_to_time
 from parakeet_ros.diagnostics import AUDIO_INPUT, Problems, worst
@@ -26,9 +27,8 @@ class Ears:
         self.input = AudioInput(self.node, FALLBACK, self._on_audio, self.problems,
                                 on_break=lambda: self.breaks.append(len(self.heard)))
 
-    def _on_audio(self, audio_format: AudioFormat, data: memoryview, stamp_ns: int,
-                  arrival_ns: int, stamped: bool) -> None:
-        self.heard.append((audio_format, bytes(data), stamp_ns))
+    def _on_audio(self, audio_format: AudioFormat, arrival: Arrival) -> None:
+        self.heard.append((audio_format, bytes(arrival.chunk.data), arrival.stamp_ns))
 
     def publisher(self, kind: type = AudioDataStamped,
                   qos: QoSProfile | int = 1000) -> Publisher:

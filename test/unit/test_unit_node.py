@@ -1,6 +1,7 @@
 """The node in the test's process: transitions, parameters and what its health report says."""
 
 from collections.abc import Callable, Iterator
+import time
 from typing import Any
 import weakref
 
@@ -18,7 +19,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
-from std_msgs.msg import String
+from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool
 
 StartNode = Callable[..., AsrNode]
@@ -385,3 +386,50 @@ def test_of_a_parameter_that_is_set_twice_at_once_the_last_counts(start: StartNo
     assert node.set_parameters_atomically(
         [Parameter(name, value=3.0), Parameter(name, value=old)]).successful
     assert node.get_parameter(name).value == node.config.vad.hangover_s == old
+
+
+# --- the robot's own voice ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('tail_s', [0.0, 0.5])
+def test_messages_that_waited_are_heard_as_they_came_and_not_as_they_are_taken(
+        ros: LocalRos, start: StartNode, easy_clip: Clip, other_clip: Clip, tail_s: float) -> None:
+    node, microphone, texts = start_between(ros, start, robot_speaking_tail_s=tail_s)
+    robot = ros.stranger('robot').create_publisher(Bool, 'robot_speaking', 10)
+    ros.until(robot.get_subscription_count, 'the node listens to the robot')
+    ignored = node.microphones[0].gate.ignored_s
+
+    def say(clip: Clip) -> None:
+        samples = pcm16(spoken(clip))
+        for begin in range(0, len(samples), 1280):
+            microphone.publish(AudioData(data=samples[begin:begin + 1280]))
+        time.sleep(0.2)  # in which the middleware has it, whatever the executor does
+
+    def speak(speaks: bool) -> None:
+        robot.publish(Bool(data=speaks))
+        time.sleep(0.2)
+
+    say(easy_clip)
+    speak(True)
+    say(other_clip)
+    speak(False)
+    say(easy_clip)
+    ros.until(lambda: len(texts) >= 2, 'two texts')
+    ros.spin(0.5)
+    assert texts == [easy_clip.text] * 2
+    seconds = node.microphones[0].gate.ignored_s - ignored
+    assert seconds == pytest.approx(len(spoken(other_clip)) / 16_000 + 0.04 + tail_s, abs=0.05)
+
+
+def test_the_robot_is_believed_without_audio_and_after_the_clock_was_set_back(
+        ros: LocalRos, start: StartNode, easy_clip: Clip) -> None:
+    node, microphone, texts = start_between(ros, start)
+    ear = node.microphones[0]
+    ear.set_robot_speaks(True, time.time_ns() + 3600 * 10**9)
+    ros.until(lambda: ear.gate.closed_by, 'it holds where no audio comes')
+    ear.set_robot_speaks(False, time.time_ns() + 3600 * 10**9)
+
+    def is_open() -> bool:
+        microphone.publish(AudioData(data=bytes(640)))
+        return not ear.gate.closed_by
+    ros.until(is_open, 'it holds after a while where audio comes')

@@ -1,6 +1,7 @@
 """Who speaks for the robot may die while it speaks, whether or not messages tell who that is."""
 
 from collections.abc import Callable
+import time
 
 from local_ros import LocalRos
 from parakeet_ros import robot_voice
@@ -23,9 +24,9 @@ def test_the_robot_is_silent_when_who_speaks_for_it_is_gone(
         return call
 
     monkeypatch.setattr(robot_voice, 'with_info', with_info)
-    told: list[bool] = []
+    told: list[tuple[bool, int]] = []
     listener, robot = ros.node('listener'), ros.node('robot')
-    voice = RobotVoice(listener, told.append)  # type: ignore[arg-type]
+    voice = RobotVoice(listener, lambda *change: told.append(change))  # type: ignore[arg-type]
     publishers = {name: robot.create_publisher(Bool, 'robot_speaking', 10)
                   for name in ('bystander', 'speaker')}
     topic = publishers['speaker'].topic_name
@@ -39,4 +40,5 @@ def test_the_robot_is_silent_when_who_speaks_for_it_is_gone(
     ros.until(lambda: len(listener.get_publishers_info_by_topic(topic)) == 1, 'it is gone')
     voice.watch()
     assert voice.speaks == (leaves == 'bystander' and known[-1])
-    assert told == [True, False][:1 if voice.speaks else 2]
+    assert [speaks for speaks, _ in told] == [True, False][:1 if voice.speaks else 2]
+    assert 0 < told[0][1] <= time.time_ns() and [at for _, at in told[1:]] == [0] * len(told[1:])
