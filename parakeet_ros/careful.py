@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from parakeet_ros.audio import SAMPLE_RATE_HZ
 
 MIN_PIECE_S = 4.0  # shorter pieces save little memory and lose words
-# of CUDA and cuBLAS; of torch's allocator on the CPU; of that on a Jetson, which up to torch 2.12
-# fails as it asks NVML, of which that has little, how much memory others take
-OUT_OF_MEMORY = ('out of memory', 'ALLOC_FAILED', "can't allocate memory", 'NVML_SUCCESS')
+# of CUDA and cuBLAS; of cuDNN, and of torch that had no memory for any of its engines; of torch's
+# allocator on the CPU; of that on a Jetson, which up to torch 2.12 fails as it asks NVML, of which
+# that has little, how much memory others take
+OUT_OF_MEMORY = ('out of memory', 'ALLOC_FAILED', 'ALLOCATION_FAILED',
+                 'unable to find an engine', "can't allocate memory", 'NVML_SUCCESS')
 
 
 class Engine(Protocol):

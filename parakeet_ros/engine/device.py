@@ -56,11 +56,29 @@ def transducer_dtype(encoder_dtype: torch.dtype, device: torch.device) -> torch.
 
 def warn_of_rounding(device: torch.device) -> None:
     """Log where a GPU rounds the factors of float32 products to TF32: then they are not exact."""
-    if device.type == 'cuda' and torch.get_float32_matmul_precision() != 'highest':
+    if device.type != 'cuda':
+        return
+    try:
+        is_exact = torch.get_float32_matmul_precision() == 'highest'
+    except RuntimeError:  # somebody has used the switches of torch 2.9, which this one ignores
+        is_exact = False
+    if not is_exact:
         _logger.warning(
             'float32 is not exact here: torch lets %s round the factors of products to TF32; '
-            "unset TORCH_ALLOW_TF32_CUBLAS_OVERRIDE, which NVIDIA's containers set, or call "
-            "torch.set_float32_matmul_precision('highest')", device)
+            "unset TORCH_ALLOW_TF32_CUBLAS_OVERRIDE, which NVIDIA's containers set, call "
+            "torch.set_float32_matmul_precision('highest'), or set fp32_precision to 'ieee' where "
+            "a program has set it to 'tf32'", device)
+
+
+def avoid_cudnn_attention(device: torch.device) -> None:
+    """
+    Keep torch, in the whole process, from cuDNN's fused attention.
+
+    torch 2.5.0, of which JetPack 6 has a wheel, prefers it, and it refuses float16 with a mask.
+    The other fused ones and the plain one stay.
+    """
+    if device.type == 'cuda' and hasattr(torch.backends.cuda, 'enable_cudnn_sdp'):
+        torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

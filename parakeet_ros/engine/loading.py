@@ -12,7 +12,7 @@ import torch
 
 from .checkpoint import Checkpoint, nemo_fingerprint, read_checkpoint
 from .config import parse_config
-from .device import resolve_device, warn_of_rounding
+from .device import avoid_cudnn_attention, resolve_device, warn_of_rounding
 from .errors import CheckpointError
 from .formats import check_dtype, format_name, resolve_dtype
 from .hub import fetch, is_hub_id
@@ -53,6 +53,7 @@ def load_model(
     target = resolve_device(str(device))
     check_dtype(dtype, target)
     warn_of_rounding(target)
+    avoid_cudnn_attention(target)
     path = find_model(os.fspath(source))
     number_format = resolve_dtype(dtype, target, size_bytes(path))
     model, tokenizer_model = _load(path, target, number_format, head)

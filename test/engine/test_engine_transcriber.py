@@ -13,6 +13,7 @@ from engine_oracle import ORACLE, OracleCase, run_stages
 from number_formats import skip_without
 import numpy as np
 from parakeet_ros.engine import CheckpointError, DeviceError, load_model, Transcript
+from parakeet_ros.engine.device import avoid_cudnn_attention
 from parakeet_ros.engine.loading import BUILTIN_MODEL
 import pytest
 import torch
@@ -210,15 +211,33 @@ def test_importing_the_package_does_not_import_torch():
     subprocess.run([sys.executable, '-c', code], check=True)
 
 
-@pytest.mark.parametrize(('override', 'n_warnings'), [('1', 1), ('0', 0)])
-def test_a_gpu_that_may_round_float32_is_told_of(override, n_warnings):
-    code = ('import logging, torch; logging.basicConfig(); '
+@pytest.mark.parametrize(('override', 'setting', 'n_warnings'), [
+    ('1', '', 1), ('0', '', 0), ('0', 'torch.backends.fp32_precision = "tf32"; ', 1)])
+def test_a_gpu_that_may_round_float32_is_told_of(override, setting, n_warnings):
+    if setting and not hasattr(torch.backends, 'fp32_precision'):
+        pytest.skip('this torch has no such switch')
+    code = (f'import logging, torch; logging.basicConfig(); {setting}'
             'from parakeet_ros.engine.device import warn_of_rounding; '
             'warn_of_rounding(torch.device("cuda")); warn_of_rounding(torch.device("cpu"))')
     ended = subprocess.run(
         [sys.executable, '-c', code], stderr=subprocess.PIPE, text=True, check=True,
         env={**os.environ, 'TORCH_ALLOW_TF32_CUBLAS_OVERRIDE': override})
     assert ended.stderr.count('float32 is not exact here') == n_warnings
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cuda, 'enable_cudnn_sdp'),
+                    reason='this torch has no attention of cuDNN')
+def test_on_a_gpu_attention_is_never_that_of_cudnn():
+    was_enabled = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        torch.backends.cuda.enable_cudnn_sdp(True)
+        avoid_cudnn_attention(torch.device('cpu'))
+        assert torch.backends.cuda.cudnn_sdp_enabled()
+        avoid_cudnn_attention(torch.device('cuda'))
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+        assert torch.backends.cuda.mem_efficient_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(was_enabled)
 
 
 @pytest.mark.gpu

@@ -75,6 +75,8 @@ def test_where_memory_is_short_a_waveform_is_halved_until_it_fits(
 
 @pytest.mark.parametrize('error', [
     MemoryError(), RuntimeError(CUDA_OOM), RuntimeError('CUBLAS_STATUS_ALLOC_FAILED when calling'),
+    RuntimeError('cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED'),
+    RuntimeError('GET was unable to find an engine to execute this computation'),
     RuntimeError('NVML_SUCCESS == r INTERNAL ASSERT FAILED at "CUDACachingAllocator.cpp"'),
     RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")])
 def test_running_out_of_memory_is_recognised(error: Exception) -> None:
