@@ -10,12 +10,13 @@ the device drained around each call, and medians are reported:
 - *total*: wall time of the call. *CPU*: CPU time of all threads in it, which on a busy machine
   says more than wall time. RTFx: seconds of audio in the batch per second of wall time.
 - *host*: peak resident memory of the process during the case, weights included; the kernel's
-  high-water mark, reset before each case (Linux). *device*: peak memory that torch allocated on
-  the GPU.
+  high-water mark, reset before each case (Linux). *device*: peak memory that torch took on the
+  GPU, that of its graphs too, after it gave back what the case before had left.
 - *launches, syncs, copies*: of one further call under torch's profiler: kernels and graphs
   launched, waits of the host for the device, and copies between them; the JSON line has every
-  call by name, and among them one wait for the whole device by the profiler. On a CPU *launches*
-  counts top-level torch operations instead.
+  call by name, and among them one wait for the whole device by the profiler. They are left out
+  where the profiler may not look at the GPU. On a CPU *launches* counts top-level torch operations
+  instead.
 
 Prints a table and, as its last line, one JSON object; `--output` appends that line to a file.
 """
@@ -30,7 +31,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from parakeet_ros.careful import is_out_of_memory
+from parakeet_ros.careful import is_out_of_memory, release_cached_memory
 from parakeet_ros.engine import load_model, Timings, Transcriber
 from report import finish, machine, measure, print_table
 from speech import clip, read_speech, SAMPLE_RATE, SPEECH
@@ -48,7 +49,7 @@ _WARM_UPS = {'cpu': 1, 'cuda': 3}
 _LAUNCHES = ('cudaLaunchKernel', 'cudaLaunchKernelExC', 'cuLaunchKernel', 'cuLaunchKernelEx',
              'cudaGraphLaunch')
 _SYNCS = ('cudaStreamSynchronize', 'cudaEventSynchronize', 'cudaMemcpy')
-_COPIES = ('cudaMemcpyAsync', 'cudaMemcpy')
+_COPIES = ('Memcpy HtoD', 'Memcpy DtoH')  # how the names of what the device does begin
 
 
 def run_case(engine: Transcriber, speech: NDArray[np.float32], clip_s: float, batch: int,
@@ -63,7 +64,7 @@ def run_case(engine: Transcriber, speech: NDArray[np.float32], clip_s: float, ba
         row.update(_times(engine, waveforms, repeats), **_peaks(engine.device))
     except RuntimeError as error:
         if engine.device.type == 'cuda':
-            torch.cuda.empty_cache()
+            release_cached_memory()
         row['failure'] = ('out of memory' if is_out_of_memory(error) else
                           str(error).partition('\n')[0])
     return row
@@ -105,6 +106,7 @@ def _wait(device: torch.device) -> None:
 def _reset_peaks(device: torch.device) -> None:
     """Start the high-water marks again."""
     if device.type == 'cuda':
+        release_cached_memory()
         torch.cuda.reset_peak_memory_stats(device)
     try:
         Path('/proc/self/clear_refs').write_text('5')
@@ -121,7 +123,7 @@ def _peaks(device: torch.device) -> dict[str, float]:
     except OSError:
         pass
     if device.type == 'cuda':
-        peaks['device_mb'] = torch.cuda.max_memory_allocated(device) / 1e6
+        peaks['device_mb'] = torch.cuda.max_memory_reserved(device) / 1e6
     return peaks
 
 
@@ -138,10 +140,19 @@ def count_calls(engine: Transcriber,
     if not on_gpu:
         return {'launches': sum(event.name.startswith('aten::') and event.cpu_parent is None
                                 for event in events)}
-    calls = Counter(event.name for event in events if event.name.startswith('cu'))
-    counts = {key: sum(calls[name] for name in names) for key, names in (
-        ('launches', _LAUNCHES), ('syncs', _SYNCS), ('copies', _COPIES))}
-    return {**counts, 'calls': dict(calls)}
+    return count_cuda_calls([event.name for event in events])
+
+
+def count_cuda_calls(names: list[str]) -> dict[str, Any]:
+    """Count calls of CUDA, and what the device did, by the names of a profile's events."""
+    calls = Counter(name for name in names if name.startswith('cu'))
+    if not calls:  # a Jetson lets only some users look
+        return {}
+    return {
+        'launches': sum(calls[name] for name in _LAUNCHES),
+        'syncs': sum(calls[name] for name in _SYNCS),
+        'copies': sum(name.startswith(_COPIES) for name in names),
+        'calls': dict(calls)}
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -37,6 +37,16 @@ def test_engine_benchmark_names_a_missing_model(capsys) -> None:
     assert 'missing.nemo' in capsys.readouterr().err
 
 
+def test_calls_of_cuda_are_counted_and_left_out_where_none_can_be_seen() -> None:
+    names = ['aten::add', 'cudaGraphLaunch', 'cudaLaunchKernel', 'cudaMemcpyAsync',
+             'cudaMemcpyAsync', 'Memcpy HtoD (Pinned -> Device)', 'Memcpy DtoD (Device -> Device)',
+             'cudaStreamSynchronize', 'ampere_gemm']
+    counts = bench_engine.count_cuda_calls(names)
+    assert (counts['launches'], counts['syncs'], counts['copies']) == (2, 1, 1)
+    assert counts['calls']['cudaMemcpyAsync'] == 2
+    assert bench_engine.count_cuda_calls(['aten::add']) == {}
+
+
 def test_compare_asks_each_engine_in_its_own_process(checkpoint, capsys, tmp_path) -> None:
     output = tmp_path / 'results.jsonl'
     status = compare.main([
