@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 import subprocess
 import sys
 import threading
@@ -84,6 +85,8 @@ def test_the_host_waits_at_most_twice(on_gpu, n):
                                             torch.profiler.ProfilerActivity.CUDA]) as profiler:
         on_gpu.transcribe_batch(waveforms)
     calls = Counter(event.name for event in profiler.events())
+    if not any(name.startswith('cuda') for name in calls):
+        pytest.skip('the profiler may not look at this GPU')
     assert calls['cudaGraphLaunch'] >= 2
     assert sum(calls[name] for name in WAITS) <= 2
 
@@ -114,22 +117,25 @@ def test_capturing_bears_with_other_threads_on_the_gpu(on_gpu):
     stop = threading.Event()
 
     def keep_busy():
+        rounds = 0
         while not stop.is_set():
             torch.ones(1000, device='cuda').sum().item()
             another.transcribe(speech(3.0))  # replays graphs of its own
+            rounds += 1
+        return rounds
 
     another = load_model('builtin', device='cuda')
     for _ in range(CALLS):
         another.transcribe(speech(3.0))
-    other = threading.Thread(target=keep_busy)
-    other.start()
-    try:
-        n_before = on_gpu.model.graphs.n_free
-        options = DecodingOptions(max_symbols=7)  # not heard yet: needs a graph of its own
-        texts = {on_gpu.transcribe(speech(3.0), options=options).text for _ in range(CALLS)}
-    finally:
-        stop.set()
-        other.join()
+    with ThreadPoolExecutor(1) as other:
+        busy = other.submit(keep_busy)
+        try:
+            n_before = on_gpu.model.graphs.n_free
+            options = DecodingOptions(max_symbols=7)  # not heard yet: needs a graph of its own
+            texts = {on_gpu.transcribe(speech(3.0), options=options).text for _ in range(CALLS)}
+        finally:
+            stop.set()
+    assert busy.result() > 0, 'it bears with the captures, too'
     assert len(texts) == 1 and on_gpu.model.graphs.n_free == n_before - 1
 
 
@@ -167,11 +173,12 @@ def test_memory_running_out_in_a_capture_spoils_no_graph_before_it():
 
     def multiply(x):
         if hungry:
-            torch.empty(2**50, dtype=torch.uint8, device=device)
+            torch.empty(2**40, dtype=torch.uint8, device=device)
         return x @ weight
 
     first, second = (CUDAGraphed(multiply, pool, name) for name in ('first', 'second'))
     x = torch.randn(8, 64, device=device)
+    torch.cuda.synchronize()  # what follows is in another stream
     with torch.cuda.stream(torch.cuda.Stream(device)):
         expected = first(x).clone()
         for _ in range(2):
@@ -205,3 +212,22 @@ def test_float32_is_as_exact_as_on_a_cpu(oracle_models, name):
         expected = on_cpu.model.encoder(features, n_frames)[0]
         found = exact.model.encoder(features.cuda(), n_frames.cuda())[0].cpu()
         assert (found - expected).norm() / expected.norm() < 1e-5  # TF32 is 1e-3 off
+
+
+@pytest.mark.parametrize('name', ['tiny', 'tinyb'])  # heads of 16: packaged ones are not fused
+@torch.inference_mode()
+def test_fused_attention_in_float16_is_that_of_a_cpu(oracle_models, name):
+    on_cpu = oracle_models[name].transcriber
+    half = load_model(ORACLE / f'{name}.nemo', device='cuda', dtype='float16')
+    waveforms = [torch.from_numpy(read_audio(ORACLE / 'audio' / f'{spoken}.wav'))
+                 for spoken in INPUTS if spoken != 'silence']
+    for batch in ([waveforms[0]], waveforms):  # the second pads and masks
+        features, n_frames = on_cpu.model.features(batch)
+        expected, n_encoded = on_cpu.model.encoder(features, n_frames)
+        with torch.cuda.stream(torch.cuda.Stream(half.device)):
+            calls = [half.model.encode(features.cuda(), n_frames.cuda()).float().cpu()
+                     for _ in range(CALLS)]
+        for found in calls:
+            for row, n in enumerate(n_encoded.tolist()):
+                difference = found[row, :n] - expected[row, :n]
+                assert difference.norm() / expected[row, :n].norm() < 1e-2
