@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from parakeet_ros.audio import AudioFormat, AudioFormatError, StreamObserver, StreamStatistics
+from parakeet_ros.audio.stream import BACKWARD_TOLERANCE_NS
 from parakeet_ros.audio_complaints import complaints_of
 from parakeet_ros.audio_formats import Arrival, AudioReader
 from parakeet_ros.audio_messages import unpack
@@ -27,6 +28,7 @@ from parakeet_ros.parameters import Parameters
 from parakeet_ros.results import Result
 
 SILENCE = np.zeros(0, np.float32)
+LEAP_NS = 1_000_000_000  # of stamps ahead of the recorder's clock: no message is late by so much
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,9 @@ class BagListener:
         self._robot_topic = bag.robot_speaking_topic(topic)
         self._last_ns: int | None = None
         self._last_lasts_ns = 0
-        self.origin_ns = 0  # the bag's beginning, on the clock that stamps the audio
+        # The bag's beginning, on the clock that stamps the audio; another one where that leaps.
+        self._origins_ns: list[int] = []
+        self._last_message: tuple[int, int] | None = None  # its stamp, and when it was received
         self.messages = 0
         self.refused: Counter[str] = Counter()  # messages that could not be read, by the reason
 
@@ -131,6 +135,31 @@ class BagListener:
         return found + [
             f'the audio on {self._topic} {complaint}'
             for key, complaint in complaints_of(whole).items() if key != 'gaps']
+
+    @property
+    def origin_ns(self) -> int:
+        """Return the bag's beginning, on the clock that stamps the audio."""
+        return self._origins_ns[0] if self._origins_ns else 0
+
+    def begins_s(self, heard: Heard) -> float:
+        """
+        Return how many seconds after the beginning of the bag an utterance begins.
+
+        Its stamp alone does not tell where the clock has been set, or a recording played again.
+        """
+        ended_ns = heard.receive_ns - self._bag.start_ns
+        origin_ns = min(self._origins_ns, key=lambda each: abs(heard.end_ns - each - ended_ns))
+        return (heard.start_ns - origin_ns) / 1e9
+
+    def _follow_clock(self, stamp_ns: int, received_ns: int) -> None:
+        """Note where the bag begins on the clock of the stamps, which may be set meanwhile."""
+        if self._last_message is not None:
+            last_stamp_ns, last_received_ns = self._last_message
+            leap_ns = (stamp_ns - last_stamp_ns) - (received_ns - last_received_ns)
+        if (self._last_message is None or leap_ns > LEAP_NS
+                or stamp_ns < last_stamp_ns - BACKWARD_TOLERANCE_NS):
+            self._origins_ns.append(stamp_ns - (received_ns - self._bag.start_ns))
+        self._last_message = stamp_ns, received_ns
 
     @property
     def position_s(self) -> float:
@@ -187,13 +216,11 @@ class BagListener:
         except (AttributeError, TypeError) as error:  # the bag's own definition is another
             self.refused[f'its type has other fields than ours ({error})'] += 1
             return
-        if not self.messages:
-            self.origin_ns = (chunk.stamp_ns or message.receive_ns) - (
-                message.receive_ns - self._bag.start_ns)
         self.messages += 1
         received_ns = message.receive_ns
         arrival = Arrival(chunk, received_ns, chunk.stamp_ns or received_ns, received_ns,
                           received_ns)
+        self._follow_clock(arrival.stamp_ns, received_ns)
         if not self._reader.hold(arrival, self._info_topic is not None):
             self._hand_on()
 

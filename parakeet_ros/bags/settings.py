@@ -38,24 +38,29 @@ def _values(path: Path) -> Iterator[tuple[str, Any]]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BagError(f'{path} is no YAML file: {error}') from error
     sections = list(_sections(content))
+    nodes = sorted({name for name, _ in sections if '*' not in name})
+    if len(nodes) > 1:
+        raise BagError(f'{path} has the parameters of {", ".join(nodes)}; give a file with those '
+                       'of one')
     if not sections:
         raise BagError(f'{path} has no parameters for {NODE}: it needs a section /** or {NODE} '
                        'with ros__parameters, as config/asr.yaml has')
-    for section in sections:
+    for _, section in sections:
         yield from _flat(section)
 
 
-def _sections(content: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield what the sections for the node hold, in whatever namespaces they are."""
+def _sections(content: Any, namespace: str = '') -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield name and content of the sections for the node, in whatever namespaces they are."""
     if not isinstance(content, Mapping):
         return
-    for name, section in content.items():
+    for key, section in content.items():
+        name = f'{namespace}/{str(key).strip("/")}'
         if not isinstance(section, Mapping) or 'ros__parameters' not in section:
-            yield from _sections(section)
-        elif str(name).rpartition('/')[2] in (NODE, '*', '**'):
+            yield from _sections(section, name)
+        elif name.rpartition('/')[2] in (NODE, '*', '**'):
             values = section['ros__parameters'] or {}
             if isinstance(values, Mapping):
-                yield values
+                yield name, values
 
 
 def _flat(values: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:

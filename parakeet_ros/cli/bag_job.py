@@ -18,7 +18,7 @@ from parakeet_ros.bags.hearing import (
 )
 from parakeet_ros.bags.reading import Bag, open_bag
 from parakeet_ros.bags.writing import refuse_existing, write_speech
-from parakeet_ros.cli.formats import FORMATS
+from parakeet_ros.cli.formats import FORMATS, to_ctm
 from parakeet_ros.parameters import Parameters
 from parakeet_ros.speech_messages import result_json
 
@@ -56,11 +56,13 @@ class BagOutcome:
     What became of a bag.
 
     :param texts: by audio topic, where the form is text.
+    :param has_several: whether the bag has more than one microphone, heard or not.
     :param heard_s: seconds of the bag, for each of its topics; `audio_s` are those of utterances.
     :param warnings: what could not be read or transcribed, in sentences.
     """
 
     texts: dict[str, str]
+    has_several: bool
     utterances: int
     audio_s: float
     engine_s: float
@@ -84,11 +86,13 @@ def transcribe_bag(path: Path, job: BagJob, engine: Engine, target: Path | None 
     if target is not None and not replace:
         refuse_existing(target)  # at once, not when all has been transcribed
     with open_bag(path) as bag:
-        heard, origins_ns, warnings, has_audio = {}, {}, [], False
+        heard: dict[str, list[Heard]] = {}
+        listeners: dict[str, BagListener] = {}
+        warnings, has_audio = [], False
         for topic in topics_to_hear(bag, job.topics):
             listener = BagListener(bag, topic, job.parameters, engine, job.batch_size)
             heard[topic] = _hear(listener, job.start_s, on_progress)
-            origins_ns[topic] = listener.origin_ns
+            listeners[topic] = listener
             warnings += listener.complaints
             has_audio |= listener.statistics is not None
             warnings += [f'the engine failed on utterance {each.utterance_id} of {topic}: '
@@ -96,16 +100,18 @@ def transcribe_bag(path: Path, job: BagJob, engine: Engine, target: Path | None 
         if not has_audio and job.start_s <= bag.duration_s:
             raise no_audio(bag, ', '.join(heard), warnings)
         texts = {}
+        has_several = max(len(heard), len(bag.microphones)) > 1
         if job.form in BAG_FORMATS:
             assert target is not None
             write_speech(bag, heard, job.model_name, target, copy=job.form == 'copy',
                          replace=replace)
         else:
-            texts = {topic: _to_text(job, path, topic, utterances, origins_ns[topic])
-                     for topic, utterances in heard.items()}
+            texts = {topic: _to_text(job, path, topic, listener, heard[topic], has_several)
+                     for topic, listener in listeners.items()}
         everything = [each for utterances in heard.values() for each in utterances]
         return BagOutcome(
-            texts, len(everything), sum((h.end_ns - h.start_ns) / 1e9 for h in everything),
+            texts, has_several, len(everything),
+            sum((h.end_ns - h.start_ns) / 1e9 for h in everything),
             sum(h.engine_ms for h in everything) / 1e3,
             len(heard) * max(0.0, bag.duration_s - job.start_s),
             tuple(dict.fromkeys([*bag.losses, *warnings])))
@@ -138,18 +144,21 @@ def _hear(listener: BagListener, start_s: float,
     return heard
 
 
-def _to_text(job: BagJob, path: Path, topic: str, heard: Sequence[Heard], origin_ns: int) -> str:
+def _to_text(job: BagJob, path: Path, topic: str, listener: BagListener, heard: Sequence[Heard],
+             has_several: bool) -> str:
     """Write what was heard on a topic, times in seconds from the bag's beginning."""
     if job.form == 'json':
         return ''.join(_json_line(path, topic, each, job.model_name) for each in heard)
     if job.form == 'txt':
-        return ''.join(f'{(each.start_ns - origin_ns) / 1e9:9.2f}  {each.text}\n'
+        return ''.join(f'{listener.begins_s(each):9.2f}  {each.text}\n'
                        for each in heard if each.text)
     from parakeet_ros.engine.joining import join, move
 
     whole: Transcript = join([
-        move(each.transcript, (each.start_ns - origin_ns) / 1e9, 0)
+        move(each.transcript, listener.begins_s(each), 0)
         for each in heard if each.transcript is not None])
+    if job.form == 'ctm' and has_several:
+        return to_ctm(whole, str(path), topic)
     return FORMATS[job.form](whole, str(path))
 
 

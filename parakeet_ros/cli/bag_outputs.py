@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import os
 from pathlib import Path
 import sys
@@ -11,7 +11,7 @@ import sys
 from parakeet_ros.bags.errors import BagError
 from parakeet_ros.bags.finding import holds_bags
 from parakeet_ros.bags.writing import SPEECH_SUFFIX
-from parakeet_ros.cli.bag_job import BAG_FORMATS
+from parakeet_ros.cli.bag_job import BAG_FORMATS, BagOutcome
 from parakeet_ros.whole_file import write_whole
 
 
@@ -50,26 +50,28 @@ def bag_target(bag: Path, stem: str, form: str, output: Path | None) -> Path | N
     return output / f'{stem}{SPEECH_SUFFIX}'
 
 
-def write_texts(texts: Mapping[str, str], bag: Path, stem: str, form: str, output: Path | None,
+def write_texts(outcome: BagOutcome, bag: Path, stem: str, form: str, output: Path | None,
                 has_others: bool) -> list[str]:
     """
     Write the texts of a bag to standard output or, whole or not at all, to files.
 
-    :param texts: by topic; none where the output is a bag, which is there already.
+    Where the output is a bag, that is there already. The name of a text says of which microphone
+    it is where the bag has several.
+
     :param has_others: whether there are other bags, so that the reader must be told which it is.
     :returns: the names of the outputs, relative to the folder.
     """
     if form in BAG_FORMATS:
         return [f'{stem}{SPEECH_SUFFIX}']
     names = []
-    for topic, text in texts.items():
+    for topic, text in outcome.texts.items():
         if output is None:
-            if form == 'txt' and (has_others or len(texts) > 1):
+            if form == 'txt' and (has_others or len(outcome.texts) > 1):
                 sys.stdout.write(f'{bag} {topic}:\n')
             sys.stdout.write(text)
             sys.stdout.flush()
             continue
-        name = stem if len(texts) == 1 else f'{stem}{topic.replace("/", ".")}'
+        name = f'{stem}{topic.replace("/", ".")}' if outcome.has_several else stem
         names.append(f'{name}.{form}')
         write_whole(output / names[-1], text)
     return names

@@ -79,6 +79,10 @@ def run(options: argparse.Namespace) -> int:
         options.usage_error(str(error))
     if len(bags) > 1 and options.format in _ONE_FILE_FORMATS and not options.output:
         options.usage_error(f'several bags as {options.format} need --output DIR')
+    if options.format in _ONE_FILE_FORMATS and not options.output and len(_topics(
+            bags[0], options.topic)) > 1:
+        options.usage_error(f'several microphones as {options.format} need --output DIR; or '
+                            'choose one with --topic NAME')
     if options.ray is not None and not options.output:
         options.usage_error('--ray needs --output DIR')
     job = BagJob(options.format, parameters, parameters.model, tuple(options.topic),
@@ -113,7 +117,7 @@ def _transcribe(bags: Sequence[Path], stems: Mapping[Path, str], job: BagJob,
                 for warning in outcome.warnings:
                     sys.stderr.write(f'parakeet-ros: warning: {bag}: {warning}\n')
                 try:
-                    outputs = write_texts(outcome.texts, bag, stems[bag], job.form,
+                    outputs = write_texts(outcome, bag, stems[bag], job.form,
                                           options.output, has_others=len(bags) > 1)
                     if ledger is not None:
                         ledger.finish(stems[bag], keys[bag], bag, outputs, {
@@ -173,6 +177,13 @@ def _report_failures(failed: Mapping[Path, str], bags: Sequence[Path]) -> int:
 def _durations_s(bags: Sequence[Path], job: BagJob) -> list[float | None]:
     """Return how much there is to hear of each bag, where somebody looks on."""
     return [_duration_s(bag, job) if sys.stderr.isatty() else None for bag in bags]
+
+
+def _topics(path: Path, asked_for: Sequence[str]) -> list[str]:
+    """Return the topics that will be heard; none where that cannot be told yet."""
+    with suppress(ValueError, OSError), open_bag(path) as bag:
+        return topics_to_hear(bag, asked_for)
+    return []
 
 
 def _duration_s(path: Path, job: BagJob) -> float:

@@ -43,14 +43,18 @@ def to_vtt(transcript: Transcript, path: str) -> str:
     )
 
 
-def to_ctm(transcript: Transcript, path: str) -> str:
+def to_ctm(transcript: Transcript, path: str, topic: str = '') -> str:
     """
     Return one line per word: file, channel, start, duration, word, confidence.
 
     Source: NIST's sctk, ``doc/infmts.htm``.  Times in seconds; blanks in the file's name, which
     would end the column, become underscores.
+
+    :param topic: follows the file's name, where there are several recordings in one.
     """
-    name = 'stdin' if path == STDIN else '_'.join(Path(path).stem.split())
+    file = Path(path)
+    name = 'stdin' if path == STDIN else '_'.join(
+        f'{file.name if file.is_dir() else file.stem}{topic.replace("/", ".")}'.split())
     return ''.join(
         f'{name} 1 {word.start_s:.2f} {max(0.0, word.end_s - word.start_s):.2f} {word.text} '
         f'{word.confidence:.3f}\n'
@@ -66,7 +70,7 @@ FORMATS: dict[str, Callable[[Transcript, str], str]] = {
 
 def _clock(time_s: float, point: str) -> str:
     """Return hours, minutes, seconds and thousandths."""
-    seconds, thousandths = divmod(round(time_s * 1000), 1000)
+    seconds, thousandths = divmod(max(0, round(time_s * 1000)), 1000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f'{hours:02}:{minutes:02}:{seconds:02}{point}{thousandths:03}'

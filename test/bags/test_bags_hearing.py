@@ -228,6 +228,24 @@ def test_long_speech_is_joined_as_in_the_node(tmp_path, engine, spoken):
         whole.transcript.words[-1].end_s, abs=0.3)
 
 
+@pytest.mark.parametrize('leap_s', [-5.0, -3600.0, 3600.0])
+def test_times_are_those_of_the_bag_though_the_clock_of_the_stamps_is_set(
+        tmp_path, engine, spoken, leap_s):
+    first, second = spoken(TEXTS[0]), spoken(TEXTS[1])
+    later_ns = START_NS + len(first) * 10**9 // 16_000
+    leap_ns = round(leap_s * 1e9)
+    entries = [*audio(first), *(
+        replace(entry, receive_ns=entry.receive_ns - leap_ns)
+        for entry in audio(second, start_ns=later_ns + leap_ns, info=False))]
+    heard, listener = listen(write_bag(tmp_path / 'bag', entries), engine)
+    assert [h.text for h in heard] == list(TEXTS[:2])
+    apart_s = len(first) / 16_000
+    alone, _ = listen(write_bag(tmp_path / 'alone', list(audio(second))), engine)
+    expected = [heard[0].start_ns, alone[0].start_ns + round(apart_s * 1e9)]
+    assert [listener.begins_s(h) for h in heard] == pytest.approx(
+        [(ns - listener.origin_ns) / 1e9 for ns in expected], abs=0.03)
+
+
 def test_a_cut_in_the_pause_changes_no_time(tmp_path, engine, spoken):
     path = write_bag(tmp_path / 'bag', list(audio(spoken(TEXTS[0], pause_s=2.0))))
     [whole], _ = listen(path, engine, **{'vad.hangover_s': 1.2})
@@ -246,10 +264,12 @@ def test_the_nodes_parameter_file_is_read(tmp_path):
     file = tmp_path / 'mine.yaml'
     file.write_text('/**:\n  ros__parameters: {use_sim_time: true, vad: {onset_db: 9}}\n'
                     '/robot1/asr:\n  ros__parameters: {vad.hangover_s: 0.8}\n'
-                    'robot2:\n  asr:\n    ros__parameters: {vad.pre_roll_s: 0.4}\n'
+                    'robot1:\n  asr:\n    ros__parameters: {vad.pre_roll_s: 0.4}\n'
+                    '/robot2/**:\n  ros__parameters: {vad.post_roll_s: 0.3}\n'
                     'other_node:\n  ros__parameters: {vad.onset_db: 30.0}\n')
     vad = read_parameters(file, channel=1).vad
-    assert (vad.onset_db, vad.hangover_s, vad.pre_roll_s) == (9.0, 0.8, 0.4)
+    assert (vad.onset_db, vad.hangover_s, vad.pre_roll_s, vad.post_roll_s) == (
+        9.0, 0.8, 0.4, 0.3)
 
 
 @pytest.mark.parametrize(('text', 'named'), [
@@ -257,6 +277,8 @@ def test_the_nodes_parameter_file_is_read(tmp_path):
     ('asr:\n  ros__parameters: {hotwords: [1]}', 'give texts'),
     ('asr:\n  ros__parameters: [vad]', 'no parameters for asr'),
     ('asr:\n  ros__parameters: {vad: {onset_db: 99}}', 'onset_db is 99'),
+    ('/r1/asr:\n  ros__parameters: {vad: {onset_db: 9}}\n'
+     'r2:\n  asr:\n    ros__parameters: {vad: {onset_db: 8}}', 'of /r1/asr, /r2/asr; give'),
     ('vad: {onset_db: 9}', 'ros__parameters'), ('[1, 2', 'no YAML file'), ('', '/\\*\\*')])
 def test_a_parameter_file_with_mistakes_is_refused_with_the_reason(tmp_path, text, named):
     file = tmp_path / 'mine.yaml'
