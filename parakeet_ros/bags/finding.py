@@ -13,7 +13,8 @@ from parakeet_ros.bags.errors import BagError
 from parakeet_ros.bags.reading import METADATA, packed_files, SUFFIXES
 from parakeet_ros.bags.writing import SPEECH_SUFFIX
 
-NUMBERED = re.compile(r'(.+?)(_\d+)?')  # the recorder numbers the files of a bag
+# The recorder numbers the files of a bag from 0 on; a longer number is a date or a time of day.
+NUMBERED = re.compile(r'(.+?)(?:_(0|[1-9]\d{0,3}))?')
 
 
 def find_bags(arguments: Sequence[str]) -> list[Path]:
@@ -60,9 +61,11 @@ def is_bag(folder: Path) -> bool:
     if (folder / METADATA).is_file() or packed_files(folder):
         return True
     files = _files(folder)
-    names = {_without_number(file) for file in files}
-    return len(names) == 1 and (
-        len(files) > 1 or names == {folder.absolute().name + files[0].suffix})
+    parts = [_numbered(file) for file in files]
+    if len({name for name, _ in parts}) != 1:
+        return False
+    is_like_folder = parts[0][0] == (folder.absolute().name, files[0].suffix)
+    return is_like_folder or len(files) > 1 and '0' in (number for _, number in parts)
 
 
 def _bags_below(top: Path) -> Iterator[Path]:
@@ -99,7 +102,8 @@ def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
 
 
-def _without_number(file: Path) -> str:
+def _numbered(file: Path) -> tuple[tuple[str, str], str | None]:
+    """Return name and suffix of a file, and the number between them, if there is one."""
     match = NUMBERED.fullmatch(file.stem)
     assert match is not None
-    return match[1] + file.suffix
+    return (match[1], file.suffix), match[2]

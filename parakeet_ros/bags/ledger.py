@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import fcntl
 from hashlib import blake2b
 import json
+import os
 from pathlib import Path
 from typing import Any, IO
 
@@ -48,7 +49,7 @@ def files_key(files: Sequence[Path]) -> str:
     for file in files:
         with file.open('rb') as stream:
             size = file.stat().st_size
-            digest.update(f'{file.name}\0{size}\0'.encode())
+            digest.update(os.fsencode(f'{file.name}\0{size}\0'))
             for begin in _blocks(size):
                 stream.seek(begin)
                 digest.update(stream.read(BLOCK_BYTES))

@@ -106,7 +106,8 @@ class Bag:
         found = [each for each, topic in self.topics.items()
                  if topic.type_name == type_name and f'/{each}'.endswith(f'/{name}')]
         return max(sorted(found), key=lambda each: (
-            len(commonprefix([each, audio_topic])), -len(each)), default=None)
+            len(commonprefix([each.split('/'), audio_topic.split('/')])), -len(each)),
+            default=None)
 
     def robot_speaking_topic(self, audio_topic: str) -> str | None:
         """Return the topic on which the robot says that it speaks: the nearest one above."""

@@ -87,6 +87,45 @@ def test_topics_and_an_offset_can_be_chosen(archive, capsys):
     assert 'there is audio on /audio' in capsys.readouterr().err
 
 
+def test_each_microphone_has_an_output_of_its_own_whatever_is_chosen(archive, tmp_path, capsys):
+    two = archive / 'day/two'
+    for topic in ('/front/audio', '/rear/audio'):
+        assert run(two, '--topic', topic, '-o', tmp_path) == 0
+    assert outputs(tmp_path) == ['two.front.audio.txt', 'two.rear.audio.txt']
+    for form in ('srt', 'vtt'):
+        with pytest.raises(SystemExit) as ended:
+            run(two, '-f', form)
+        err = capsys.readouterr().err
+        assert ended.value.code == 2 and '--output' in err and '--topic' in err
+        assert run(two, '-f', form, '--topic', '/rear/audio') == 0
+    capsys.readouterr()
+    assert run(two, '-f', 'ctm') == 0
+    names = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+    assert names == {'two.front.audio', 'two.rear.audio'}
+
+
+def test_recordings_that_are_named_by_date_are_bags_by_themselves(archive, tmp_path, capsys):
+    [file] = storage_files(archive / 'one')
+    for name in ('rec_20261128', 'rec_20261129', 'run_2026.11.28', 'run_2026.11.29'):
+        shutil.copy(file, tmp_path / f'{name}.mcap')
+    assert len(find_bags([str(tmp_path)])) == 4
+    (tmp_path / 'days').mkdir()
+    for name in ('rec_093000', 'rec_101500'):
+        shutil.copy(file, tmp_path / 'days' / f'{name}.mcap')
+    assert len(find_bags([str(tmp_path / 'days')])) == 2
+    shutil.copytree(archive / 'one', tmp_path / 'run_2026.11.30')
+    assert run(tmp_path / 'run_2026.11.30', '-f', 'ctm') == 0
+    assert capsys.readouterr().out.startswith('run_2026.11.30 1 ')
+
+
+def test_a_name_that_is_no_text_stops_no_archive(archive, tmp_path):
+    [file] = storage_files(archive / 'one')
+    shutil.copy(file, os.fsencode(tmp_path) + b'/caf\xe9.mcap')
+    shutil.copy(file, tmp_path / 'good.mcap')
+    assert run(tmp_path, '-o', tmp_path / 'out') == 0
+    assert len(outputs(tmp_path / 'out')) == 2
+
+
 def test_subtitles_have_the_times_of_the_bag(archive, capsys):
     assert run(archive / 'one', '-f', 'srt') == 0
     out = capsys.readouterr().out
@@ -143,6 +182,8 @@ def test_where_nothing_is_heard_any_more_no_old_text_stays_in_a_copy(tmp_path):
     (['/robot1/mic/audio_stamped'], ['/robot1/speech'], {'/robot1/speech': 'robot1/asr'}),
     (['/mic/audio'], ['/speech', '/other/speech'], {'/speech': 'asr'}),
     (['/mic/audio'], [], {'/mic/speech': 'mic/asr'}),
+    (['/audio'], ['/speech', '/arm/speech'], {'/speech': 'asr'}),
+    (['/r1/audio'], ['/r1/speech', '/r1/asr2/speech'], {'/r1/speech': 'r1/asr'}),
     (['/front/audio_stamped', '/rear/audio_stamped'], ['/front/speech'],
      {'/front/speech': 'asr: front', '/rear/speech': 'asr: rear'}),
     (['/r2/front/audio', '/sounds'], [],
