@@ -7,7 +7,8 @@ and the process alone, so that training goes on after a break as if there had be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -74,11 +75,16 @@ class BatchSource:
         corpora = list(corpora)
         letters = {letter for corpus in corpora for clip in corpus.clips for letter in clip.text}
         unwritable = set(tokenizer.missing_characters(''.join(sorted(letters))))
-        pairs = [(_Item(corpus, i, clip.duration_s, tokenizer.encode(clip.text)),
-                  _weight(clip, options.weights))
-                 for corpus in corpora for i, clip in enumerate(corpus.clips)
-                 if clip.split == split and _SHORTEST_S <= clip.duration_s <= _LONGEST_S
-                 and unwritable.isdisjoint(clip.text)]
+        self._left_out: Counter[tuple[str, str]] = Counter()  # by corpus and reason
+        pairs = []
+        for corpus in corpora:
+            for i, clip in enumerate(corpus.clips):
+                reason = _reason_against(clip, unwritable) if clip.split == split else None
+                if reason is not None:
+                    self._left_out[corpus.name, reason] += 1
+                elif clip.split == split:
+                    item = _Item(corpus, i, clip.duration_s, tokenizer.encode(clip.text))
+                    pairs.append((item, _weight(clip, options.weights)))
         pairs = [pair for pair in pairs if pair[1] > 0]
         if not pairs:
             raise CorpusError(f'no clip of {_SHORTEST_S} to {_LONGEST_S} s with the split '
@@ -94,6 +100,12 @@ class BatchSource:
     def __len__(self) -> int:
         """Return the number of clips."""
         return len(self._items)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Return which clips are not trained on, and why, in sentences."""
+        return [f'{count} clips of {name} are left out: {reason}'
+                for (name, reason), count in self._left_out.items()]
 
     @property
     def duration_s(self) -> float:
@@ -120,6 +132,15 @@ class BatchSource:
         chances = rng.uniform(self._chances[low], self._chances[high], n)
         picks = np.searchsorted(self._chances, chances, side='right') - 1
         return [self._items[pick] for pick in picks.clip(low, high - 1)]
+
+
+def _reason_against(clip: Clip, unwritable: Set[str]) -> str | None:
+    """Return why a clip cannot be trained on, None if it can."""
+    if not _SHORTEST_S <= clip.duration_s <= _LONGEST_S:
+        return f'they are shorter than {_SHORTEST_S} s or longer than {_LONGEST_S:g} s'
+    if not unwritable.isdisjoint(clip.text):
+        return f'the model cannot write {" ".join(sorted(unwritable & set(clip.text)))}'
+    return None
 
 
 def _joined(items: Sequence[_Item], rng: np.random.Generator) -> Waveform:

@@ -7,7 +7,7 @@ where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 import hashlib
 import json
@@ -20,6 +20,8 @@ import numpy as np
 from parakeet_ros.engine import load_model
 from parakeet_ros.engine.device import resolve_device
 from parakeet_ros.engine.loading import read_model
+import torch
+from torch import Tensor
 
 from .augment import Augmenter, AugmentOptions
 from .backgrounds import make_backgrounds
@@ -123,16 +125,25 @@ def _check_letters(grammar: Grammar, start: Start, job: Job) -> None:
 def _check_folder(job: Job, start: Start) -> None:
     """Refuse to go on with what was made for another job."""
     config = json.dumps(start.raw_config, default=str)
-    asked = json.dumps({
+    asked = {
         'grammar': hashlib.sha256(job.grammar.read_bytes()).hexdigest(),
         'source': job.source, 'config': hashlib.sha256(config.encode()).hexdigest(),
-        'general': job.general})
+        'weights': _digest(start.state), 'general': job.general}
     record = job.folder / 'job.json'
     if not record.exists():
-        record.write_text(asked)
-    elif record.read_text() != asked:
+        record.write_text(json.dumps(asked))
+    elif asked != {**asked, **json.loads(record.read_text())}:  # before 2026-11-30 without weights
         raise ValueError(f'{job.folder} was made for another grammar, model or --no-general; '
                          'remove it to begin anew, or give another --output')
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    """Return what names weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        digest.update(name.encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _record(
@@ -206,6 +217,8 @@ def _train(
     batches = BatchSource(
         corpora(job.folder / 'corpus'), start.tokenizer,
         DataOptions(batch_s=job.batch_s, seed=job.seed), Augmenter(job.seed, job.augment))
+    for complaint in batches.left_out:
+        say(complaint)
     say(f'training on {len(batches)} clips, {batches.duration_s / 60:.0f} min, '
         f'from step {trainer.step}')
     if trainer.step >= trainer.options.n_steps:

@@ -79,6 +79,9 @@ def test_other_splits_short_clips_and_unknown_letters_are_left_out(
     batches = source(corpus, tokenizer)
     assert len(batches) == 5
     assert batches.duration_s == pytest.approx(6.55)
+    assert batches.left_out == [
+        '1 clips of corpus are left out: they are shorter than 0.2 s or longer than 16 s',
+        '1 clips of corpus are left out: the model cannot write z']
 
 
 def test_a_clip_is_drawn_as_often_as_its_weight_says(

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+import json
 from pathlib import Path
 import shutil
 
@@ -18,7 +19,7 @@ from parakeet_ros.training.export import export
 from parakeet_ros.training.fine_tune import _speak, Job, Result, run
 from parakeet_ros.training.grammar import load_grammar
 from parakeet_ros.training.held_out import hold_out
-from parakeet_ros.training.start import fresh_start
+from parakeet_ros.training.start import fresh_start, read_start
 from parakeet_ros.training.vocabulary import train_tokenizer
 import pytest
 from tones import Tones
@@ -97,6 +98,27 @@ def test_work_for_another_grammar_is_not_taken_for_this_one(result: Result, job:
     with pytest.raises(ValueError, match='toy.work was made for another grammar'):
         run(replace(job, grammar=other), said.append)
     assert not said
+
+
+def test_work_from_other_weights_of_the_same_name_is_not_gone_on_with(
+        result: Result, job: Job) -> None:
+    model = Path(job.source)
+    kept = model.read_bytes()
+    start = read_start(model)
+    try:
+        other = start.network()
+        other.load_nemo_state({name: 2 * value if value.is_floating_point() else value
+                               for name, value in start.state.items()})
+        export(model, start, other)
+        with pytest.raises(ValueError, match='was made for another grammar, model'):
+            run(job, lambda text: None)
+        record = job.folder / 'job.json'
+        asked = json.loads(record.read_text())
+        record.write_text(json.dumps({k: v for k, v in asked.items() if k != 'weights'}))
+        assert run(job, lambda text: None).after.clips == result.after.clips, 'of an older version'
+        record.write_text(json.dumps(asked))
+    finally:
+        model.write_bytes(kept)
 
 
 def test_a_finished_job_goes_on_where_more_steps_are_asked_for(
