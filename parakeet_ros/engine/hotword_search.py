@@ -57,13 +57,15 @@ class HotwordSearch:
         :param logits: raw, float32 ``[B, V + 1]``, blank last.
         """
         tables, blank_id = self.tables, logits.shape[1] - 1
+        # The model itself ends the word: what a weight would rather have here may not.
+        won = searching & self._is_whole(state) & tables.is_boundary[label]
+        self.bet.masked_fill_(won, _NO_BET)
+        self.spent.masked_fill_(won, 0.0)
         target = tables.successor[self.node][:, tables.column]
         raise_by = (tables.weight[target] - self.spent[:, None]).clamp(min=0.0)
         choice = (logits + raise_by)[:, :blank_id].argmax(1)
         choice = torch.where((label == blank_id) | self.is_barred, label, choice)
 
-        won = searching & self._is_whole(state) & tables.is_boundary[choice]
-        self.bet.masked_fill_(won, _NO_BET)
         opens = searching & (choice != label) & (self.bet == _NO_BET)
         for name, saved in self.saved.items():
             _assign(saved, opens, getattr(state, name))
@@ -93,7 +95,7 @@ class HotwordSearch:
         state.pending &= ~lost
         self.is_barred |= lost
         self.bet.masked_fill_(lost, _NO_BET)
-        self.spent.masked_fill_(is_whole | (self.bet == _NO_BET), 0.0)
+        self.spent.masked_fill_(self.bet == _NO_BET, 0.0)
 
     def _is_whole(self, state: DecoderState) -> Tensor:
         """Return bool ``[B]``: the last token ends a phrase that holds the token of the bet."""

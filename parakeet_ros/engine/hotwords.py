@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 import math
 from typing import Any
+import unicodedata
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ from .device import to_device
 from .tokenizer import Tokenizer
 
 DEFAULT_WEIGHT = 2.0  # the most that does next to no harm: benchmark/bench_hotwords.py
+# How the names of letters begin that are written without spaces: any may be the first of a word.
+_WITHOUT_SPACES = ('CJK', 'HIRAGANA', 'KATAKANA', 'THAI', 'LAO', 'KHMER', 'MYANMAR')
 _TABLES = ('column', 'successor', 'weight', 'depth', 'length', 'is_boundary')
 
 
@@ -61,8 +64,7 @@ class Hotwords:
                 if not tokens:
                     raise ValueError(f'hotword {phrase!r} has nothing that can be written')
                 tree.add(tokens, weight)
-        # A word goes on with a letter or digit; a space mark or punctuation ends it.
-        is_boundary = [not piece[:1].isalnum() for piece in tokenizer.pieces]
+        is_boundary = [_ends_word(piece[:1]) for piece in tokenizer.pieces]
         return cls(weighted, tokenizer.pieces, *tree.tables(len(tokenizer.pieces) + 1),
                    is_boundary=torch.tensor([*is_boundary, False]))
 
@@ -74,6 +76,11 @@ class Hotwords:
         tables: dict[str, Any] = {
             name: to_device(getattr(self, name), device) for name in _TABLES}
         return replace(self, **tables)
+
+
+def _ends_word(character: str) -> bool:
+    """Return whether a word ends before it: not before letters and digits, if it has spaces."""
+    return not character.isalnum() or unicodedata.name(character, '').startswith(_WITHOUT_SPACES)
 
 
 class _PrefixTree:

@@ -85,6 +85,8 @@ def define(transducer, encoded, phrases, boundaries):
         logits = joint(joint.encoder(encoded[row.time][None]), joint.prediction(row.output))[0]
         of_tokens, of_durations = logits.tensor_split((config.vocab_size + 1,))
         own = int(of_tokens.argmax())
+        if whole(row.tokens) and own in boundaries:
+            saved, spent = None, 0.0
         skip = config.durations[int(of_durations.argmax())] if config.durations else 0
         if own == config.blank_id:
             row = replace(row, time=row.time + max(skip, 1), n_on_frame=0)
@@ -94,8 +96,6 @@ def define(transducer, encoded, phrases, boundaries):
             if (*row.tokens, token)[-k:] == p[:k] and len(row.tokens) + 1 >= k])
             for token in range(config.vocab_size)]
         label = own if barred else int((of_tokens[:-1] + torch.tensor(gains)).argmax())
-        if whole(row.tokens) and label in boundaries:
-            saved = None
         if saved is None and label != own:
             saved = row
         spent += float(of_tokens[own] - of_tokens[label])
@@ -107,7 +107,7 @@ def define(transducer, encoded, phrases, boundaries):
         row = Row((*row.tokens, label), row.time + skip, 0 if skip else n_on_frame, output, state)
         if saved is not None and not whole(row.tokens) and not alive(row.tokens):
             row, saved, barred = saved, None, True
-        if saved is None or whole(row.tokens):
+        if saved is None:
             spent = 0.0
 
 
@@ -143,6 +143,35 @@ def test_every_row_of_a_batch_equals_the_definition(
         assert hypotheses[row].tokens == expected
         written = ''.join(PIECES[token] for token in expected)
         assert hypotheses[row] == plain[row] or any(phrase in written for phrase in phrases)
+
+
+def decode(frames, phrases, pieces):
+    """Decode logits that stand written out, a dictionary of pieces for each frame."""
+    transducer = scripted_transducer(len(pieces), (1,), max_symbols=3, seed=0)
+    with torch.no_grad():
+        transducer.joint.prediction.weight.zero_()
+    encoded = torch.zeros(1, len(frames), len(pieces) + 2)
+    for logits, frame in zip(encoded[0], frames, strict=True):
+        for piece, logit in frame.items():
+            logits[pieces.index(piece)] = logit
+    options = DecodingOptions(hotwords=Hotwords.build(phrases, LetterTokenizer(pieces)))
+    [hypothesis] = greedy_decode(transducer, encoded, torch.tensor([len(frames)]), options)
+    return ''.join(pieces[token] for token in hypothesis.tokens)
+
+
+@pytest.mark.parametrize('more', [[], ['abcd'], ['ab_d']])
+@pytest.mark.parametrize(('third', 'text'), [
+    ({'_': 5, 'c': 4}, 'ab_x'),  # the word ends: the phrase was said
+    ({'c': 5, '_': 4}, 'xbcx')])  # the word goes on: another was said
+def test_a_phrase_that_begins_another_is_written_where_it_is_without_that(more, third, text):
+    frames = [{'x': 5, 'a': 4}, {'b': 5}, third, {'x': 20}]
+    assert decode(frames, [(phrase, 2.0) for phrase in ('ab', *more)], 'abcdx_') == text
+
+
+@pytest.mark.parametrize('following', ['は', '、', '京'])
+def test_a_word_may_end_at_any_letter_where_there_are_no_spaces(following):
+    frames = [{'凍': 5, '東': 4}, {'京': 5}, {following: 5}]
+    assert decode(frames, [('東京', 3.0)], '凍東京は、') == f'東京{following}'
 
 
 def addresses(search: HotwordSearch) -> list[int]:
