@@ -15,7 +15,7 @@ import logging
 import torch
 
 from .errors import DeviceError
-from .linear import packs, PreparedLinear
+from .linear import MEASURING, packs, PreparedLinear
 from .stopwatch import shortest_s
 
 _DTYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16,
@@ -68,9 +68,14 @@ def resolve_dtype(name: str, device: torch.device, model_bytes: int) -> torch.dt
     return torch.float32 if model_bytes < _SMALL_MODEL_BYTES else fastest_format()
 
 
-@cache
 def fastest_format() -> torch.dtype:
-    """Return the format in which this processor should run large models; takes some 0.1 s."""
+    """Return the format in which this processor should run large models; once, in 0.1 s."""
+    with MEASURING:
+        return _fastest_format()
+
+
+@cache
+def _fastest_format() -> torch.dtype:
     times_ms = {number_format: _time_ms(number_format)
                 for number_format in _CPU_FORMATS if packs(number_format)}
     chosen = choose(times_ms)

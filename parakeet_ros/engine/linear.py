@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from threading import RLock
 
 import torch
 from torch import nn, Tensor
@@ -25,6 +26,7 @@ from .stopwatch import shortest_s
 # nothing there.
 LARGE = 2**18
 _ROUNDED = (torch.bfloat16, torch.int8)  # formats for large layers only
+MEASURING = RLock()  # one at a time: measurements disturb each other, and all take one's result
 _MOST_ERROR = 1.0  # bfloat16 rounds before SiLU or after
 _MOST_TIMES = 5.0  # as long as without packing
 _POST_OPS = {'none': 'none', 'relu': 'relu', 'silu': 'swish'}  # their names in oneDNN
@@ -205,9 +207,14 @@ def pack(module: nn.Module, release: Callable[[], None] = lambda: None,
             release()
 
 
-@cache
 def packs(number_format: torch.dtype) -> bool:
-    """Try whether this torch on this processor computes well with packed weights."""
+    """Try whether this torch on this processor computes well with packed weights; once."""
+    with MEASURING:
+        return _packs(number_format)
+
+
+@cache
+def _packs(number_format: torch.dtype) -> bool:
     if number_format == torch.float16:  # a GPU's; few processors compute with it
         return False
     try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+import time
+
 from parakeet_ros.engine import DeviceError, formats
 from parakeet_ros.engine.formats import check_dtype, choose, fastest_format, resolve_dtype
 from parakeet_ros.engine.linear import packs
@@ -29,13 +32,35 @@ def test_without_other_formats_it_is_float32():
 
 def test_auto_keeps_a_small_model_exact_and_measures_for_a_large_one(caplog):
     assert resolve_dtype('auto', CPU, 49_000_000) == FLOAT
-    fastest_format.cache_clear()
+    formats._fastest_format.cache_clear()
     with caplog.at_level('INFO', formats.__name__):
         found = resolve_dtype('auto', CPU, 2_500_000_000)
     assert found in (FLOAT, BFLOAT, INT8)
     assert found == FLOAT or packs(found)
     assert 'ms in float32' in caplog.text
     assert resolve_dtype('auto', CUDA, 2_500_000_000) == torch.float16
+
+
+def test_models_that_are_loaded_at_once_measure_once_and_agree(monkeypatch):
+    at_once, most, measured = 0, 0, []
+
+    def time_ms(number_format):
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        measured.append(number_format)
+        time.sleep(0.02)
+        at_once -= 1
+        return float(len(measured))
+
+    monkeypatch.setattr(formats, '_time_ms', time_ms)
+    formats._fastest_format.cache_clear()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = {each.result() for each in [pool.submit(fastest_format) for _ in range(4)]}
+    finally:
+        formats._fastest_format.cache_clear()
+    assert len(found) == 1 and most == 1 and len(measured) == len(set(measured))
 
 
 @pytest.mark.parametrize('name', ['float32', 'float16', 'bfloat16'])

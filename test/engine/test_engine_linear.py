@@ -11,7 +11,7 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parakeet_ros.engine.int8 import MIDDLE, quantize_activations, quantize_weights, ZERO_OF_SILU
-from parakeet_ros.engine.linear import packs, PreparedLinear
+from parakeet_ros.engine.linear import _packs, packs, PreparedLinear
 import pytest
 import torch
 from torch.nn import functional
@@ -126,10 +126,10 @@ def test_silence_stays_silent_in_int8():
 
 def test_what_a_processor_packs_does_not_depend_on_where_it_is_asked():
     for number_format in (torch.float32, torch.bfloat16, torch.int8):
-        packs.cache_clear()
+        _packs.cache_clear()
         with torch.device('meta'):
             found = packs(number_format)
-        packs.cache_clear()
+        _packs.cache_clear()
         assert packs(number_format) == found
 
 
@@ -140,7 +140,7 @@ def test_where_torch_cannot_pack_a_layer_computes_without(monkeypatch, error):
         raise error('no such operator')
 
     monkeypatch.setattr(PreparedLinear, '_laid_out', fail)
-    packs.cache_clear()
+    _packs.cache_clear()
     try:
         weight, x = torch.randn(600, 512), torch.randn(2, 512)
         for number_format, most in FORMATS.items():
@@ -149,7 +149,7 @@ def test_where_torch_cannot_pack_a_layer_computes_without(monkeypatch, error):
             assert layer.weight.numel() == weight.numel()
             assert difference(layer(x), functional.linear(x, weight)) < most
     finally:
-        packs.cache_clear()
+        _packs.cache_clear()
 
 
 @torch.inference_mode()
@@ -163,11 +163,11 @@ def test_a_kernel_that_is_much_slower_than_none_is_not_used(monkeypatch):
         return forward(self, x)
 
     monkeypatch.setattr(PreparedLinear, 'forward', slow)
-    packs.cache_clear()
+    _packs.cache_clear()
     try:
         assert not any(packs(getattr(torch, number_format)) for number_format in FORMATS)
     finally:
-        packs.cache_clear()
+        _packs.cache_clear()
 
 
 def run_limited(isa: str, code: str, **environment: str) -> str:
