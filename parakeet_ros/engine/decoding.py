@@ -39,9 +39,10 @@ class DecodingOptions:
     hotwords: Hotwords | None = None  # phrases to prefer, from Transcriber.hotwords
 
     def __post_init__(self) -> None:
-        if self.max_symbols is not None and self.max_symbols < 1:
+        if self.max_symbols is not None and (
+                type(self.max_symbols) is not int or self.max_symbols < 1):
             raise ValueError(
-                f'max_symbols is {self.max_symbols}; give at least 1, or None for the '
+                f'max_symbols is {self.max_symbols}; give a whole number from 1, or None for the '
                 "checkpoint's own limit"
             )
         if self.confidence not in CONFIDENCE_METHODS:

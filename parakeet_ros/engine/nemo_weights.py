@@ -10,6 +10,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 import hashlib
+import math
 import struct
 from typing import cast, IO, NamedTuple
 import zipfile
@@ -27,6 +28,8 @@ _ZIP_MAGIC = b'PK\x03\x04'
 _LOCAL_HEADER = struct.Struct('<4s5H3L2H')
 _BLOCK_BYTES = 8 * 2**20
 _MAX_THREADS = 8
+_LARGEST_PICKLE = 16 * 2**20  # bytes; 700 tensors take 0.1 MB, and reading takes much more memory
+_MOST_TIMES = 2  # the tensors' size of the file's: they may share what is stored, but little
 
 
 class _Record(NamedTuple):
@@ -91,7 +94,12 @@ class NemoWeights:
             folder = pickle.removesuffix('data.pkl')
             if bytes(self._content(f'{folder}byteorder').view()) not in (b'', b'little'):
                 raise ValueError('it is big-endian')
+            if self._content(pickle).size > _LARGEST_PICKLE:
+                raise ValueError(f'{pickle} has {self._content(pickle).size} bytes')
             table = read_table(bytes(self._content(pickle).view()))
+            claimed = sum(math.prod(each.shape) * each.dtype.itemsize for each in table.values())
+            if claimed > _MOST_TIMES * self.region.size:
+                raise ValueError(f'its tensors claim {claimed} bytes of {self.region.size}')
             return {name: self._tensor(folder, stored) for name, stored in table.items()}
         except (CheckpointError, MemoryError):
             raise

@@ -10,7 +10,6 @@ take notes.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 import io
 import pickle
@@ -76,13 +75,18 @@ def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> Stor
     return StoredTensor(*storage, offset, tuple(shape), tuple(stride))
 
 
+def _dictionary() -> dict[str, Any]:
+    """Stand in for ``OrderedDict``; torch.save gives it no content, which `_put` checks."""
+    return {}
+
+
 def _parameter(tensor: Any, *_: Any) -> Any:
     """Stand in for ``torch._utils._rebuild_parameter``."""
     return tensor
 
 
 _NAMES: dict[tuple[str, str], Any] = {
-    ('collections', 'OrderedDict'): OrderedDict,
+    ('collections', 'OrderedDict'): _dictionary,
     ('torch._utils', '_rebuild_tensor_v2'): _tensor,
     ('torch._utils', '_rebuild_parameter'): _parameter,
     **{('torch', name): dtype for name, dtype in _DTYPES.items()},

@@ -149,9 +149,9 @@ def test_a_token_whose_duration_leads_past_the_end_is_kept():
     assert (hypothesis.tokens, hypothesis.frames, hypothesis.durations) == ((1,), (0,), (9,))
 
 
-@pytest.mark.parametrize('max_symbols', [0, -1])
+@pytest.mark.parametrize('max_symbols', [0, -1, 2.5, True])
 def test_a_limit_below_one_is_refused(max_symbols):
-    with pytest.raises(ValueError, match='at least 1'):
+    with pytest.raises(ValueError, match='a whole number from 1'):
         DecodingOptions(max_symbols=max_symbols)
 
 

@@ -77,7 +77,14 @@ def test_a_tensor_that_only_claims_to_be_large_costs_nothing(tmp_path, members):
     buffer = io.BytesIO()
     torch.save({'encoder.pre_encode.out.bias': huge}, buffer)
     path = pack(tmp_path / 'm.nemo', {**members, WEIGHTS_FILE: buffer.getvalue()})
-    with pytest.raises(CheckpointError, match='tensors'):
+    with pytest.raises(CheckpointError, match='claim 4000000000000 bytes'):
+        load_model(path, device='cpu')
+
+
+def test_a_table_of_tensors_that_is_far_too_long_is_not_read(tmp_path, members):
+    content = write_zip({'m/data.pkl': b'\x80\x02' + b'}' * 17 * MB, 'm/byteorder': b'little'})
+    path = pack(tmp_path / 'm.nemo', {**members, WEIGHTS_FILE: content})
+    with memory_limit(20 * MB), pytest.raises(CheckpointError, match='data.pkl has 17000002 bytes'):
         load_model(path, device='cpu')
 
 
@@ -155,7 +162,13 @@ TOO_DEEP = 'nested more than 100|exceeded maximum nesting depth'
     (b'a: &a [' + b'*a, ' * 200 + b']', 'more than 100 aliases'),
     (b'!!python/object/apply:os.system [id]', 'not valid YAML'),
     (b'a: !!python/name:os.system', 'not valid YAML'),
-    (b'n: ' + b'9' * 100_000, 'not valid YAML'),
+    (b'n: ' + b'9' * 100_000, 'a number of 100000 digits'),
+    (b'n: 1' + b':1' * 1_000_000, 'a number of 2000001 digits'),
+    (b'z: !!bool maybe', 'not valid YAML'), (b'z: !!int ""', 'not valid YAML'),
+    (b'z: !!timestamp foo', 'not valid YAML'),
+    (b'a: &a [*a]', 'multiply'),
+    (('a0: &a0 [x]\n' + ''.join(
+        f'a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n' for n in range(1, 50))).encode(), 'multiply'),
     (b'\xff\xfe\x00', 'not valid YAML'), (b'just text', 'not a YAML mapping'),
 ])
 def test_hostile_yaml_is_refused(content: bytes, message: str) -> None:

@@ -84,3 +84,5 @@ def test_a_key_that_takes_for_ever_to_hash_is_not_hashed() -> None:
         mark = b'(' if opcode == b'u' else b''
         with pytest.raises(ValueError, match='not text'):
             read_table(b'\x80\x02}' + mark + doubled + b'N' + opcode + b'.')
+    with pytest.raises(TypeError):  # OrderedDict([(key, None)])
+        read_table(b'\x80\x02ccollections\nOrderedDict\n]' + doubled + b'N\x86a\x85R.')
