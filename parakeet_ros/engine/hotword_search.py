@@ -10,7 +10,8 @@ logits fall behind by no more than its weight.  Three rules keep the rest as it 
   the model hears none.
 - All or nothing.  The first token that a weight changes is a bet on the phrase.  If the phrase
   does not come to its end, the row returns to that token and takes the model's own.
-- A phrase ends where a word ends, so 'car' is not put into 'camera'.
+- A phrase ends where a word ends, so 'car' is not put into 'camera'.  Whether it does is the
+  model's decision alone: a longer phrase cannot claim it.
 
 So a text differs from that without hotwords only by whole phrases and by what follows from them.
 

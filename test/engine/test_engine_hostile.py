@@ -84,7 +84,7 @@ def test_a_tensor_that_only_claims_to_be_large_costs_nothing(tmp_path, members):
 def test_a_table_of_tensors_that_is_far_too_long_is_not_read(tmp_path, members):
     content = write_zip({'m/data.pkl': b'\x80\x02' + b'}' * 17 * MB, 'm/byteorder': b'little'})
     path = pack(tmp_path / 'm.nemo', {**members, WEIGHTS_FILE: content})
-    with memory_limit(20 * MB), pytest.raises(CheckpointError, match='data.pkl has 17000002 bytes'):
+    with memory_limit(20 * MB), pytest.raises(CheckpointError, match='data.pkl has 17000002'):
         load_model(path, device='cpu')
 
 
