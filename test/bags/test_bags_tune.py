@@ -11,7 +11,7 @@ from parakeet_ros.bags.tuning.advice import as_yaml
 from parakeet_ros.bags.tuning.recordings import KnowingEngine, read_labelled_folder
 from parakeet_ros.bags.tuning.references import read_references, Reference, ReferencesError
 from parakeet_ros.bags.tuning.score import Said, Score, score, total, Weights
-from parakeet_ros.bags.tuning.search import neighbours, search, TRIED
+from parakeet_ros.bags.tuning.search import changed, neighbours, put_back, search, TRIED
 from parakeet_ros.bags.tuning.words import count_errors, WordErrors
 from parakeet_ros.cli.main import main
 import pytest
@@ -93,6 +93,46 @@ def test_where_everything_is_alike_nothing_changes():
     assert outcome.best is outcome.current and not outcome.is_better
     assert 'Nothing is better' in as_yaml(outcome, Weights(), True)
     assert len(outcome.pareto()) == 1
+
+
+def test_a_change_that_is_chance_does_not_ride_along_with_another_that_counts():
+    def evaluate(config):
+        deaf = config.onset_db == 15 and config.offset_db == 8.5
+        return made(10 - 0.1 * deaf - 0.1 * (config.min_speech_s > 0.2), wait_s=config.hangover_s)
+    outcome = search(SegmenterConfig(), evaluate, Weights())
+    assert outcome.best.config == replace(SegmenterConfig(), hangover_s=0.25)
+    assert outcome.lowest_cost < outcome.best.cost, 'chance was tried, and not taken'
+    assert 'to 12.5.' in as_yaml(outcome, Weights(), True), 'what the settings below it cost'
+
+
+def test_many_changes_that_are_chance_are_no_gain_together():
+    def evaluate(config):
+        return made(10 - 0.4 * sum((config.min_speech_s > 0.2, config.pre_roll_s > 0.4,
+                                    config.post_roll_s > 0.3, config.floor_window_s > 3)))
+    outcome = search(SegmenterConfig(), evaluate, Weights())
+    assert outcome.best is outcome.current and not outcome.is_better
+    assert 'they cost 15.0, the cheapest of' in as_yaml(outcome, Weights(), True)
+
+
+def test_of_changes_that_do_the_same_one_stays():
+    def evaluate(config):
+        return made(10 - 0.3 * (config.pre_roll_s > 0.4) - 2 * max(
+            config.onset_db == 15, config.min_speech_s > 0.2) - 0.3 * (config.min_speech_s > 0.2))
+    outcome = search(SegmenterConfig(), evaluate, Weights())
+    assert outcome.best.config == replace(SegmenterConfig(), min_speech_s=0.25)
+    assert outcome.best.cost == pytest.approx(outcome.current.cost - 2.3)
+
+
+@given(st.floats(3, 15), st.floats(0.1, 1), st.floats(0.1, 2), st.floats(0, 1), st.booleans())
+def test_each_change_can_be_put_back_until_none_is_left(onset_db, share, hangover_s, post_share,
+                                                        first):
+    present = SegmenterConfig(onset_db=onset_db, offset_db=max(1.0, share * onset_db),
+                              hangover_s=hangover_s, post_roll_s=post_share * hangover_s)
+    config = replace(SegmenterConfig(), min_speech_s=0.2)
+    while config != present:
+        fewer = put_back(config, present)
+        assert all(len(changed(present, each)) < len(changed(present, config)) for each in fewer)
+        config = fewer[0 if first else -1]
 
 
 @pytest.mark.parametrize(('weights', 'hangover_s'), [

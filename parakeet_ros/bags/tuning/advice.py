@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from parakeet_ros.audio import SegmenterConfig
 from parakeet_ros.bags.tuning.score import Weights
-from parakeet_ros.bags.tuning.search import changed, Outcome, Trial
+from parakeet_ros.bags.tuning.search import changed, MIN_GAIN, Outcome, Trial
 
 MAX_LINES = 12  # of the table
 FEW_WORDS = 200  # in the references; with fewer, chance decides
@@ -34,9 +34,9 @@ def as_yaml(outcome: Outcome, weights: Weights, has_times: bool) -> str:
 def verdict(outcome: Outcome) -> str:
     """Say in one sentence what came of the search."""
     if not outcome.is_better:
-        return ('Nothing is better than the present settings: '
-                f'the best of {len(outcome.trials)} lowers the cost from '
-                f'{outcome.current.cost:.1f} to {outcome.best.cost:.1f}, which may be chance.')
+        return ('Nothing is better than the present settings by more than chance: they cost '
+                f'{outcome.current.cost:.1f}, the cheapest of {len(outcome.trials)} settings '
+                f'{outcome.lowest_cost:.1f}.')
     return (f'The best of {len(outcome.trials)} settings lowers the cost from '
             f'{outcome.current.cost:.1f} to {outcome.best.cost:.1f}.')
 
@@ -44,6 +44,7 @@ def verdict(outcome: Outcome) -> str:
 def _comment(outcome: Outcome, weights: Weights, has_times: bool) -> Iterator[str]:
     words = outcome.current.score.errors.words
     yield verdict(outcome)
+    yield f'A change that lowers it by less than {MIN_GAIN:g} is not made: that may be chance.'
     yield ''
     yield (f'cost = {weights.word:g} x word errors in percent + {weights.false_start:g} x false '
            f'starts a minute')

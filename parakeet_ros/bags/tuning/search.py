@@ -21,6 +21,7 @@ TRIED: dict[str, tuple[float, ...]] = {
 }
 MAX_ROUNDS = 2
 MIN_GAIN = 0.5  # of the cost: what is less is chance
+THRESHOLDS = ('onset_db', 'offset_db')  # one change: either means little without the other
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Outcome:
     """
     What the search has found.
 
+    :param best: of those whose every change is worth `MIN_GAIN`; chance may have favoured others.
     :param trials: all of them, in the order in which they were made.
     """
 
@@ -48,6 +50,11 @@ class Outcome:
     def is_better(self) -> bool:
         """Return whether the best is so much better than the present setting that it counts."""
         return self.current.cost - self.best.cost >= MIN_GAIN
+
+    @property
+    def lowest_cost(self) -> float:
+        """Return the lowest cost of all trials, whatever they change."""
+        return min(trial.cost for trial in self.trials)
 
     def pareto(self) -> list[Trial]:
         """Return what no other trial beats in everything, fewest word errors first."""
@@ -67,8 +74,9 @@ def search(
     """
     Change one parameter at a time, and keep what lowers the cost; again until nothing does.
 
-    The same recordings and settings give the same outcome. Of equals the earlier one stays, so
-    that nothing is changed for nothing.
+    Then what is worth less than `MIN_GAIN` is put back, so that no change that is chance rides
+    along with another's gain. The same recordings and settings give the same outcome. Of equals
+    the earlier one stays, so that nothing is changed for nothing.
 
     :param evaluate: called once for each setting.
     :param tried: told of each trial.
@@ -92,7 +100,34 @@ def search(
                     best = trial
         if best is before:
             break
-    return Outcome(first, best, tuple(trials.values()))
+    return Outcome(first, _without_chance(best, first, trial_of), tuple(trials.values()))
+
+
+def _without_chance(best: Trial, first: Trial,
+                    trial_of: Callable[[SegmenterConfig], Trial]) -> Trial:
+    """Put back one change after the other, that of least worth first, while it is chance."""
+    while fewer := [trial_of(config) for config in put_back(best.config, first.config)]:
+        cheapest = min(fewer, key=lambda trial: trial.cost)
+        if cheapest.cost - best.cost >= MIN_GAIN:
+            break
+        best = cheapest
+    return best
+
+
+def put_back(config: SegmenterConfig, present: SegmenterConfig) -> list[SegmenterConfig]:
+    """Return the settings in which one change to the present ones is undone."""
+    names = dict.fromkeys(THRESHOLDS if name in THRESHOLDS else (name,)
+                          for name in changed(present, config))
+    found = []
+    for together in names:
+        changes = {name: getattr(present, name) for name in together}
+        if 'hangover_s' in changes:
+            changes['post_roll_s'] = min(config.post_roll_s, present.hangover_s)
+        try:
+            found.append(replace(config, **changes))
+        except ValueError:  # another change needs this one
+            continue
+    return found
 
 
 def neighbours(config: SegmenterConfig, name: str) -> list[SegmenterConfig]:
