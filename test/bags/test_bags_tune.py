@@ -64,6 +64,11 @@ def test_without_times_an_utterance_without_words_is_a_false_start():
     assert result.waits_s == pytest.approx((0.6, 0.6))
 
 
+def test_where_nobody_spoke_every_utterance_is_a_false_start():
+    result = score([said('uh', 1, 2), said('', 3, 4)], [], 60)
+    assert (result.false_starts, result.waits_s) == (2, ())
+
+
 def test_the_total_counts_what_the_parts_count():
     part = score([said('go', 1, 2), said('', 3, 4)], [Reference('go')], 30)
     both = total([part, part])
@@ -245,20 +250,30 @@ def test_audio_that_cannot_be_heard_is_not_taken_for_a_bad_setting(tmp_path, spo
     assert 'format:=wave' in printed.err and printed.out == ''
 
 
+class Right:
+    """An engine that hears one sentence in everything."""
+
+    def transcribe_batch(self, waveforms):
+        return [type('Transcript', (), {'text': TEXTS[0]})] * len(waveforms)
+
+
 def test_a_labelled_folder_is_a_set_of_recordings(tmp_path, spoken):
     soundfile.write(str(tmp_path / 'a.flac'), spoken(TEXTS[0]), 16_000)
     write_references(tmp_path, 'manifest.jsonl', json.dumps(
         {'path': 'a.flac', 'commands': [{'text': TEXTS[0], 'start': 1.0, 'end': 2.4}]}))
     [recording] = read_labelled_folder(tmp_path)
-
-    class Right:
-        def transcribe_batch(self, waveforms):
-            return [type('Transcript', (), {'text': TEXTS[0]})] * len(waveforms)
     result = recording.score(SegmenterConfig(), Right())
     assert (result.errors.percent, result.false_starts) == (0, 0)
     assert result.wait_s == pytest.approx(0.6, abs=0.2)
     deaf = replace(SegmenterConfig(), floor_min_db=-20.0, onset_db=40.0)
     assert recording.score(deaf, Right()).errors.lost == 4
+
+
+def test_words_heard_in_a_recording_without_commands_are_false_starts(tmp_path, spoken):
+    soundfile.write(str(tmp_path / 'a.flac'), spoken(TEXTS[0]), 16_000)
+    write_references(tmp_path, 'manifest.jsonl', json.dumps({'path': 'a.flac', 'commands': []}))
+    [recording] = read_labelled_folder(tmp_path)
+    assert recording.score(SegmenterConfig(), Right()).false_per_minute > 0
 
 
 @pytest.mark.parametrize('line', ['{', '{"path": "a.flac"}', ''])

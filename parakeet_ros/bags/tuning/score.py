@@ -30,8 +30,8 @@ class Score:
     """
     What a setting makes of recordings.
 
-    :param false_starts: utterances in which nobody spoke by the references; where these have no
-        times, utterances without words.
+    :param false_starts: utterances in which nobody spoke by the references; where any of these has
+        no times, utterances without words.
     :param waits_s: of each reference from its end, or from where its speech was thought to end if
         that is earlier, to the end of the utterance that holds it; where there are no times, of
         each utterance from the end of its speech. The engine's time is not in it: it differs from
@@ -89,7 +89,7 @@ def score(said: Sequence[Said], references: Sequence[Reference], seconds: float)
     errors = count_errors([word for each in references for word in plain_words(each.text)],
                           [word for each in said for word in plain_words(each.text)])
     spans = [each.span_s for each in references if each.span_s is not None]
-    if not spans:
+    if len(spans) < len(references):
         return Score(errors, sum(not each.text for each in said), seconds / 60,
                      tuple(each.closed_s - each.end_s for each in said))
     false_starts = sum(
