@@ -29,10 +29,10 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         'tune',
         help='find settings of the detector that suit a bag',
         description='Hear bags whose words are known with other and other settings of the '
-                    'detector (vad.*), and print the best trade of words, false starts and '
-                    'waiting as a parameter file for the node; the comparison is in it as '
-                    'comments. Where nothing is better than the present settings, that is said, '
-                    'and they are printed.',
+                    'detector (vad.*), and print the best trade of words, split sentences, '
+                    'false starts and waiting as a parameter file for the node; the comparison '
+                    'is in it as comments. Where nothing is better than the present settings, '
+                    'that is said, and they are printed.',
         epilog='Exit status: 0 done, 1 a bag, its references or a model is at fault, 2 wrong '
                'usage.',
     )
@@ -50,6 +50,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
                         help='write the parameter file here, not to standard output')
     for name, default, unit in (
             ('word', 1.0, 'a word in a hundred that is lost, wrong or invented'),
+            ('split', 1.0, 'a sentence in a hundred that is cut in two'),
             ('false-start', 5.0, 'a false start a minute'), ('wait', 10.0, 'a second of waiting')):
         parser.add_argument(f'--{name}-weight', type=float, default=default, metavar='COST',
                             help=f'what {unit} costs; default: %(default)g')
@@ -64,7 +65,8 @@ def run(options: argparse.Namespace) -> int:
     from parakeet_ros.bags.tuning.search import search
     from parakeet_ros.whole_file import write_whole
 
-    weights = Weights(options.word_weight, options.false_start_weight, options.wait_weight)
+    weights = Weights(options.word_weight, options.split_weight, options.false_start_weight,
+                      options.wait_weight)
     parameters = parameters_of(options)
     recordings = _recordings(options, parameters)
     engine = KnowingEngine(load_engine(parameters)[1])

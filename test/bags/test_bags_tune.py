@@ -6,14 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 from parakeet_ros.audio import SegmenterConfig
+from parakeet_ros.bags.reading import open_bag
 from parakeet_ros.bags.settings import read_parameters
 from parakeet_ros.bags.tuning.advice import as_yaml
-from parakeet_ros.bags.tuning.recordings import KnowingEngine, read_labelled_folder
+from parakeet_ros.bags.tuning.recordings import (
+    BagRecording,
+    KnowingEngine,
+    read_labelled_folder,
+)
 from parakeet_ros.bags.tuning.references import read_references, Reference, ReferencesError
 from parakeet_ros.bags.tuning.score import Said, Score, score, total, Weights
 from parakeet_ros.bags.tuning.search import changed, neighbours, put_back, search, TRIED
 from parakeet_ros.bags.tuning.words import count_errors, WordErrors
 from parakeet_ros.cli.main import main
+from parakeet_ros.parameters import Parameters
 import pytest
 from recorder import audio, write_bag
 import soundfile
@@ -64,6 +70,23 @@ def test_without_times_an_utterance_without_words_is_a_false_start():
     assert result.waits_s == pytest.approx((0.6, 0.6))
 
 
+def test_a_sentence_that_is_held_by_two_utterances_is_split_and_costs():
+    references = [Reference('go to the lab', (1, 4)), Reference('stop', (6, 7))]
+    whole = score([said('go to the lab', 1.1, 3.9), said('stop', 6, 7)], references, 60)
+    split = score([said('go', 1.1, 2), said('to the lab', 3, 3.9), said('stop', 6, 7)],
+                  references, 60)
+    assert (whole.splits, split.splits, split.split_percent) == (0, 1, 50)
+    assert (split.errors, split.waits_s) == (whole.errors, whole.waits_s), 'else nothing tells'
+    weights = Weights(split=2)
+    assert weights.cost(split) == pytest.approx(weights.cost(whole) + 100)
+    assert whole.dominates(split) and not split.dominates(whole)
+
+
+def test_an_utterance_that_holds_two_sentences_splits_none():
+    references = [Reference('go', (1, 2)), Reference('stop', (2.5, 3))]
+    assert score([said('go stop', 1, 3), said('uh', 8, 9)], references, 60).splits == 0
+
+
 def test_where_nobody_spoke_every_utterance_is_a_false_start():
     result = score([said('uh', 1, 2), said('', 3, 4)], [], 60)
     assert (result.false_starts, result.waits_s) == (2, ())
@@ -74,6 +97,9 @@ def test_the_total_counts_what_the_parts_count():
     both = total([part, part])
     assert both.false_per_minute == part.false_per_minute == 2
     assert both.errors.words == 2 and len(both.waits_s) == 4
+    timed = score([said('go', 1, 2), said('', 3, 4)], [Reference('go', (1, 4))], 30)
+    both = total([timed, timed, part])
+    assert (both.splits, both.sentences, both.split_percent) == (2, 2, 100)
 
 
 def made(errors: float, false_starts: float = 0, wait_s: float = 0.5) -> Score:
@@ -240,6 +266,23 @@ def test_a_bag_is_tuned_to_a_file_that_the_node_takes(tmp_path, spoken, capsys):
     assert (tmp_path / 'again.yaml').read_text() == printed.out, 'the same again'
 
 
+@pytest.mark.parametrize(('name', 'hangover_s'), [('said.txt', 0.25), ('said.jsonl', 0.5)])
+def test_a_pause_within_a_sentence_is_waited_for_where_the_references_have_times(
+        tmp_path, spoken, capsys, name, hangover_s):
+    """Who does not wait acts on half of the sentence, though no word is lost."""
+    room = np.random.default_rng(2).normal(0, 3e-4, 16_000).astype(np.float32)
+    sentence = spoken(*TEXTS, pause_s=0.15)
+    path = write_bag(tmp_path / 'bag', list(audio(np.concatenate([room, sentence, room]))))
+    text = ' '.join(TEXTS)
+    reference = write_references(tmp_path, name, text if name.endswith('.txt') else json.dumps(
+        {'text': text, 'start': 1.15, 'end': 0.85 + len(sentence) / 16_000}))
+    assert main(['bag', 'tune', str(path), '-r', str(reference), '--model', 'builtin']) == 0
+    printed = capsys.readouterr().out
+    tuned = read_parameters(write_references(tmp_path, 'tuned.yaml', printed)).vad
+    assert tuned.hangover_s == hangover_s
+    assert ('splits are not seen' in printed) == name.endswith('.txt')
+
+
 def test_audio_that_cannot_be_heard_is_not_taken_for_a_bad_setting(tmp_path, spoken, capsys):
     entries = list(audio(spoken(TEXTS[0])))
     entries[0].message.coding_format = 'mp3'
@@ -267,6 +310,24 @@ def test_a_labelled_folder_is_a_set_of_recordings(tmp_path, spoken):
     assert result.wait_s == pytest.approx(0.6, abs=0.2)
     deaf = replace(SegmenterConfig(), floor_min_db=-20.0, onset_db=40.0)
     assert recording.score(deaf, Right()).errors.lost == 4
+
+
+def test_what_is_cut_at_the_limit_of_length_is_one_utterance_in_a_folder_and_in_a_bag(
+        tmp_path, spoken, engine):
+    text = 'do you see the white plate then check the warehouse'
+    waveform = spoken(text, pause_s=0.7)
+    soundfile.write(str(tmp_path / 'a.flac'), waveform, 16_000)
+    command = {'text': text, 'start': 0.7, 'end': len(waveform) / 16_000 - 0.7}
+    write_references(tmp_path, 'manifest.jsonl', json.dumps(
+        {'path': 'a.flac', 'commands': [command]}))
+    recordings: list = read_labelled_folder(tmp_path)
+    with open_bag(write_bag(tmp_path / 'bag', list(audio(waveform)))) as bag:
+        recordings.append(BagRecording(bag, '/audio', Parameters(), recordings[0].references))
+    knowing, config = KnowingEngine(engine), replace(SegmenterConfig(), max_utterance_s=2.0)
+    scores = [recording.score(config, knowing) for recording in recordings]
+    assert knowing.transcribed > 1, 'it was cut'
+    assert [each.splits for each in scores] == [0, 0]
+    assert scores[0].figures == scores[1].figures
 
 
 def test_words_heard_in_a_recording_without_commands_are_false_starts(tmp_path, spoken):

@@ -16,7 +16,7 @@ def as_yaml(outcome: Outcome, weights: Weights, has_times: bool) -> str:
     """
     Return a file that `params_file:=` takes: all settings of the detector, with what they gain.
 
-    :param has_times: whether the references had times, which decides what a false start is.
+    :param has_times: whether all references had times, which decides what a false start is.
     """
     chosen = outcome.best if outcome.is_better else outcome.current
     lines = [f'# {line}' if line else '#' for line in _comment(outcome, weights, has_times)]
@@ -46,17 +46,23 @@ def _comment(outcome: Outcome, weights: Weights, has_times: bool) -> Iterator[st
     yield verdict(outcome)
     yield f'A change that lowers it by less than {MIN_GAIN:g} is not made: that may be chance.'
     yield ''
-    yield (f'cost = {weights.word:g} x word errors in percent + {weights.false_start:g} x false '
-           f'starts a minute')
-    yield f'     + {weights.wait:g} x mean wait in seconds, from the end of speech to that of the'
-    yield '       utterance; the time of the engine comes on top of it, with every setting.'
-    yield ('A false start is an utterance in which nobody spoke.' if has_times else
-           'A false start is an utterance without words: the references have no times.')
+    yield (f'cost = {weights.word:g} x word errors in percent + {weights.split:g} x splits in '
+           'percent of the sentences')
+    yield (f'     + {weights.false_start:g} x false starts a minute + {weights.wait:g} x mean '
+           'wait in seconds, from the end of speech')
+    yield '       to that of the utterance; the time of the engine comes on top of it, with every'
+    yield '       setting.'
+    if has_times:
+        yield 'A false start is an utterance in which nobody spoke.'
+        yield 'A split is an utterance more than one for what the references give as one.'
+    else:
+        yield 'Where references have no times, a false start is an utterance without words, and'
+        yield 'splits are not seen: a pause within a sentence may end the utterance unnoticed.'
     if words < FEW_WORDS:
         yield f'Only {words} words were said: record more before you rely on this.'
     yield ''
-    yield ('   cost  errors %   lost  wrong  invented  false/min  wait s  settings that differ '
-           'from the present ones')
+    yield ('   cost  errors %   lost  wrong  invented  split  false/min  wait s  '
+           'settings that differ from the present ones')
     shown = [outcome.current, *(trial for trial in outcome.pareto()
                                 if trial is not outcome.current)]
     if outcome.best not in shown[:MAX_LINES]:
@@ -74,6 +80,7 @@ def _line(trial: Trial, outcome: Outcome) -> str:
         different = '(present)'
     if trial is outcome.best and outcome.is_better:
         different = f'<- {different}'
+    split = score.splits if score.sentences else '-'
     return (f'{trial.cost:7.2f}  {errors.percent:8.2f}  {errors.lost:5}  {errors.wrong:5}  '
-            f'{errors.invented:8}  {score.false_per_minute:9.2f}  {score.wait_s:6.3f}  '
-            f'{different}')
+            f'{errors.invented:8}  {split:>5}  {score.false_per_minute:9.2f}  '
+            f'{score.wait_s:6.3f}  {different}')

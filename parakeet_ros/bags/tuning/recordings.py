@@ -154,10 +154,15 @@ class SoundRecording:
             heard += stream.push(self._samples[begin:begin + step].tobytes(),
                                  begin * NS_PER_S // self._rate_hz)
         heard += stream.flush()
-        said = [Said(engine.transcribe_batch([each.waveform])[0].text,
-                     each.speech_start_ns / NS_PER_S, each.speech_end_ns / NS_PER_S,
-                     each.speech_end_ns / NS_PER_S + _wait_s(each.utterance.end_reason, config))
-                for each in heard]
+        said: list[Said] = []
+        for each in heard:
+            text = engine.transcribe_batch([each.waveform])[0].text
+            start_s, end_s = each.speech_start_ns / NS_PER_S, each.speech_end_ns / NS_PER_S
+            if each.utterance.continues and said:  # the node gives both parts one id
+                before = said.pop()
+                text, start_s = f'{before.text} {text}'.strip(), before.start_s
+            said.append(Said(text, start_s, end_s,
+                             end_s + _wait_s(each.utterance.end_reason, config)))
         return score(said, self.references, len(self._samples) / self._rate_hz)
 
 
