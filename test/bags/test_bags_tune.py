@@ -312,6 +312,16 @@ def test_a_labelled_folder_is_a_set_of_recordings(tmp_path, spoken):
     assert recording.score(deaf, Right()).errors.lost == 4
 
 
+def test_a_recording_that_stops_early_does_not_make_a_long_pause_seem_short(tmp_path, spoken):
+    soundfile.write(str(tmp_path / 'a.flac'), spoken(TEXTS[0], pause_s=0.3), 16_000)
+    write_references(tmp_path, 'manifest.jsonl', json.dumps(
+        {'path': 'a.flac', 'commands': [{'text': TEXTS[0], 'start': 0.3, 'end': 1.7}]}))
+    [recording] = read_labelled_folder(tmp_path)
+    waits_s = [recording.score(replace(SegmenterConfig(), hangover_s=pause_s), Right()).wait_s
+               for pause_s in (0.6, 1.0)]
+    assert waits_s[1] - waits_s[0] == pytest.approx(0.4, abs=0.01)
+
+
 def test_what_is_cut_at_the_limit_of_length_is_one_utterance_in_a_folder_and_in_a_bag(
         tmp_path, spoken, engine):
     text = 'do you see the white plate then check the warehouse'

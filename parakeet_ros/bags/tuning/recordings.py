@@ -192,5 +192,5 @@ def read_labelled_folder(folder: Path) -> list[SoundRecording]:
 
 
 def _wait_s(end_reason: str, config: SegmenterConfig) -> float:
-    """Return how long after the end of its speech an utterance ends."""
-    return config.hangover_s if end_reason == 'pause' else 0.0
+    """Return how long after its speech an utterance ends; at the end of a recording, would."""
+    return 0.0 if end_reason == 'max_length' else config.hangover_s
