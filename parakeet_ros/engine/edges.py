@@ -4,8 +4,8 @@ The silence at the edges of a piece.
 Models lose first words after long silence, because the features are normalised over the whole
 piece and because they were trained on clips cut at the speech: with 0.6-2 s of silence before the
 54 short held-out clips the word error rate of commands-v0 went from 6.4 % to 12-18 %; trimmed it
-was 6.2-9.0 %.  The packaged model has heard silence in training and loses no more than it does when
-a clip is shifted by less than an encoder frame (`benchmark/bench_wer.py --silence`).
+was 6.2-9.0 %.  The packaged model has heard silence in training and loses no more than when a clip
+is shifted by less than an encoder frame (`benchmark/bench_wer.py --silence`).
 And they lose last words where the recording ends with the speech: silence for one encoder frame
 mends that.  Where speech does not stand clear of the background, nothing is touched.
 """
