@@ -6,12 +6,13 @@ import argparse
 from collections.abc import Sequence
 import logging
 import os
+import signal
 import sys
 
 from parakeet_ros.threads import wait_without_spinning
 
 FAILURE = 1  # a model or a sound file is at fault; argparse exits with 2 on wrong usage
-INTERRUPTED = 130  # as a shell reports SIGINT
+INTERRUPTED, TERMINATED = 130, 143  # as a shell reports SIGINT and SIGTERM
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -19,10 +20,13 @@ def main(args: Sequence[str] | None = None) -> int:
     Run a verb and return the exit status.
 
     0: done; 1: a model or sound file is missing, damaged or unsupported, and the message on
-    standard error says which, or a Python package is missing; 2: wrong usage; 130: interrupted.
+    standard error says which, or a Python package is missing; 2: wrong usage; 130: interrupted;
+    143: terminated.
     """
     _open_streams()
     wait_without_spinning()
+    if args is None:  # what is on its way is removed, such as the copy of a recording
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))
     try:
         return _run(args)
     except KeyboardInterrupt:  # also while modules are imported

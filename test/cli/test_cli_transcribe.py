@@ -166,22 +166,30 @@ def test_a_standard_stream_may_be_closed(texts, closed, status):
     assert 'Traceback' not in result.stderr and ('standard input' in result.stderr) == status
 
 
-def test_ctrl_c_exits_with_130_and_no_traceback(tmp_path):
+@pytest.mark.parametrize(('number', 'status'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_who_is_stopped_says_so_without_a_traceback_and_leaves_nothing(tmp_path, number, status):
     samples = np.random.default_rng(0).standard_normal(16_000 * 600).astype(np.float32)
     soundfile.write(tmp_path / 'long.wav', 0.1 * samples, 16_000)
+    with (tmp_path / 'long.wav').open('r+b') as file:  # not finished, so that a copy is read
+        file.seek(40)
+        file.write((32_000).to_bytes(4, 'little'))
+    (tmp_path / 'temporary').mkdir()
     process = subprocess.Popen(
         [*COMMAND[:3], '--verbose', *COMMAND[3:], str(tmp_path / 'long.wav'), '--output',
          str(tmp_path / 'out')], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         # a shell without job control ignores SIGINT in what it runs in the background
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        env={**os.environ, 'TMPDIR': str(tmp_path / 'temporary')})
     assert process.stderr is not None
     while 'loaded builtin' not in process.stderr.readline():
         assert process.poll() is None
     time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    assert list((tmp_path / 'temporary').iterdir())
+    process.send_signal(number)
     _, messages = process.communicate(timeout=60)
-    assert process.returncode == 130 and 'Traceback' not in messages
+    assert process.returncode == status and 'Traceback' not in messages
     assert not list((tmp_path / 'out').iterdir())
+    assert not list((tmp_path / 'temporary').iterdir())
 
 
 def test_a_terminal_sees_the_progress():
