@@ -39,6 +39,7 @@ WEIGHTS = {'hibari': 0.3, 'flite': 1.0, 'espeak': 0.5, 'pico': 1.1, 'rhvoice': 2
 NOISE = AugmentOptions(noise_share=0.8, snr_db=(-2.0, 18.0))
 NOISE_PIECES = 100  # of each kind
 BABBLE_CLIPS = 300
+VIEWS = 2  # of each clip in a batch; each learns from the other, too
 FLAT_STEPS, CTC_STEPS = 400, 1500  # of a model with random weights
 RESCAN_STEPS = 300  # after which corpora that came meanwhile are taken in
 REPORT_STEPS = 50
@@ -143,7 +144,8 @@ class Run:
         """Read the corpora that there are."""
         source = BatchSource(
             corpora(self.arguments.corpora), self.start.tokenizer,
-            DataOptions(batch_s=self.arguments.batch_s, weights=WEIGHTS), self._augment)
+            DataOptions(batch_s=self.arguments.batch_s, weights=WEIGHTS, n_views=VIEWS),
+            self._augment)
         self._say(f'{len(source)} clips, {source.duration_s / 3600:.2f} h')
         return source
 

@@ -88,8 +88,14 @@ class Augmenter:
                         for kind, make in makers.items()}
         self._rooms = [room(rng) for _ in range(ROOMS)]
 
-    def __call__(self, waveforms: Sequence[Waveform], rng: Generator) -> list[Waveform]:
-        """Return changed copies of a batch: float32 ``[n_samples]`` at 16 kHz, equally long."""
+    def __call__(self, waveforms: Sequence[Waveform], rng: Generator, n_views: int = 1
+                 ) -> list[Waveform]:
+        """
+        Return changed copies of a batch: float32 ``[n_samples]`` at 16 kHz, equally long.
+
+        :param n_views: of each clip so many, in which the words are at the same places but heard
+            differently; first one of each clip, then another of each.
+        """
         options = self.options
         spoken = [faster(waveform, rng.uniform(*options.speed))
                   if rng.random() < options.speed_share else waveform for waveform in waveforms]
@@ -97,13 +103,14 @@ class Augmenter:
         if rng.random() < options.long_silence_share:
             silence_s = rng.uniform(0, options.long_silence_s)
         n_samples = max(map(len, spoken)) + int(silence_s * SAMPLE_RATE_HZ)
-        return [self._heard(waveform, n_samples, rng) for waveform in spoken]
+        # The level is that of the speech alone, before silence is put around it.
+        placed = [(self._placed(waveform, n_samples, rng), _rms(waveform)) for waveform in spoken]
+        return [self._heard(waveform, loudness, rng)
+                for _ in range(n_views) for waveform, loudness in placed]
 
-    def _heard(self, waveform: Waveform, n_samples: int, rng: Generator) -> Waveform:
-        """Return what a microphone makes of a clip in a stretch of some length."""
+    def _heard(self, waveform: Waveform, loudness: float, rng: Generator) -> Waveform:
+        """Return what a microphone makes of speech of some RMS in a stretch of silence."""
         options = self.options
-        loudness = _rms(waveform)  # of the speech alone, before silence is put around it
-        waveform = self._placed(waveform, n_samples, rng)
         if rng.random() < options.equalised_share:
             tilt_db = rng.normal(0, options.tilt_db) * np.arange(OCTAVES)
             waveform = equalised(waveform, tilt_db + rng.normal(0, options.octave_db, OCTAVES))

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .corpus import Clip, Corpus, CorpusError, SAMPLE_RATE_HZ, Waveform
 
-Augment = Callable[[Sequence[Waveform], np.random.Generator], Sequence[Waveform]]
+Augment = Callable[[Sequence[Waveform], np.random.Generator, int], Sequence[Waveform]]
 
 _SHORTEST_S, _LONGEST_S = 0.2, 16.0
 _JOINABLE_S = 4.0
@@ -34,6 +34,7 @@ class DataOptions:
     batch_s: float = 20.0  # audio per step and process
     joined_share: float = 0.12  # of the batches are made of two or three clips with pauses
     weights: dict[str, float] = field(default_factory=dict)  # by engine or kind; 1 where absent
+    n_views: int = 1  # of each clip in a batch, see `Augmenter`
     seed: int = 1
 
 
@@ -44,6 +45,7 @@ class Batch:
     waveforms: list[Tensor]  # float32 [n_samples] each
     labels: Tensor  # int64 [B, U], zeros after each utterance's own
     n_labels: Tensor  # int64 [B]
+    n_views: int = 1  # the batch is so many times the same utterances, heard differently
 
     @property
     def duration_s(self) -> float:
@@ -119,11 +121,12 @@ class BatchSource:
         length_s = self._durations_s[min(int(anchor), len(self) - 1)]
         joined = length_s < _JOINABLE_S and rng.random() < self._options.joined_share
         n_parts = int(rng.integers(2, 4)) if joined else 1
-        n_items = max(1, round(self._options.batch_s / (length_s * n_parts)))
+        n_views = self._options.n_views
+        n_items = max(1, round(self._options.batch_s / (length_s * n_parts * n_views)))
         parts = [self._draw(length_s, n_parts, rng) for _ in range(n_items)]
-        waveforms = self._augment([_joined(part, rng) for part in parts], rng)
+        waveforms = self._augment([_joined(part, rng) for part in parts], rng, n_views)
         return _collate(waveforms, [[label for item in part for label in item.labels]
-                                    for part in parts])
+                                    for part in parts] * n_views, n_views)
 
     def _draw(self, length_s: float, n: int, rng: np.random.Generator) -> list[_Item]:
         """Draw clips of about a length."""
@@ -159,11 +162,13 @@ def _weight(clip: Clip, weights: dict[str, float]) -> float:
     return weights.get(clip.engine, 1.0) * weights.get(clip.kind, 1.0)
 
 
-def _collate(waveforms: Sequence[Waveform], texts: Sequence[Sequence[int]]) -> Batch:
+def _collate(
+    waveforms: Sequence[Waveform], texts: Sequence[Sequence[int]], n_views: int
+) -> Batch:
     """Put utterances and their labels side by side."""
     n_labels = [len(ids) for ids in texts]
     labels: NDArray[np.int64] = np.zeros((len(texts), max(n_labels)), np.int64)
     for row, ids in zip(labels, texts, strict=True):
         row[:len(ids)] = ids
     return Batch([torch.from_numpy(waveform) for waveform in waveforms],
-                 torch.from_numpy(labels), torch.tensor(n_labels))
+                 torch.from_numpy(labels), torch.tensor(n_labels), n_views)

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from .augment import spec_augment
 from .data import Batch
-from .losses import flat_start_loss, tdt_loss
+from .losses import consistency_loss, flat_start_loss, tdt_loss
 from .muon import Muon
 from .network import TrainableModel
 
@@ -44,6 +44,7 @@ class LoopOptions:
     flat_steps: int = 0
     ctc_only_steps: int = 0
     ctc_share: float = 0.3
+    consistency_share: float = 0.2  # of the CTC loss is added, where a batch has two views
     sigma: float = 0.02
     weight_decay: float = 0.01
     max_gradient: float = 2.0
@@ -136,9 +137,13 @@ class Trainer:
         with torch.autocast(device.type, torch.bfloat16, enabled=options.half_precision):
             outputs = network(features, n_features, labels, n_labels)
         scale = 1 / (n_labels + 1).sum()
+        log_probabilities = outputs.ctc.log_softmax(2)
         ctc = functional.ctc_loss(
-            outputs.ctc.log_softmax(2).transpose(0, 1), labels, outputs.n_frames, n_labels,
+            log_probabilities.transpose(0, 1), labels, outputs.n_frames, n_labels,
             blank=network.head_config.blank_id, reduction='none', zero_infinity=True)
+        if batch.n_views == 2:
+            apart = consistency_loss(log_probabilities, outputs.n_frames)
+            ctc = ctc + options.consistency_share * apart.repeat(2)
         if self.step < options.flat_steps:
             flat = flat_start_loss(outputs.ctc, outputs.n_frames, labels, n_labels)
             return self._blended(flat.mean(), ctc.sum() * scale), ctc.new_zeros(())

@@ -80,6 +80,26 @@ def flat_start_loss(
     return (losses * (frames < n_frames[:, None])).sum(1) / n_frames
 
 
+def consistency_loss(log_probabilities: Tensor, n_frames: Tensor) -> Tensor:
+    """
+    Return how far two views of the same utterances are apart, frame by frame.
+
+    Each view learns from what the other one made of the same words: the symmetric divergence of
+    CR-CTC (Yao et al., arXiv:2410.05101, section 3.2), without a gradient through the teacher.
+
+    :param log_probabilities: of the CTC head ``[2 * B, T, V + 1]``, all first views first.
+    :param n_frames: valid encoder frames int64 ``[2 * B]``, of both views the same.
+    :returns: ``[B]``, the sum over the frames, 0 where the views agree.
+    """
+    one, other = log_probabilities.chunk(2)
+    apart = torch.stack([
+        functional.kl_div(student, teacher.detach(), reduction='none', log_target=True)
+        for student, teacher in ((one, other), (other, one))])
+    frames = torch.arange(one.shape[1], device=one.device)
+    valid = frames < n_frames[:len(one), None]
+    return 0.5 * (apart.sum((0, 3)) * valid).sum(1)
+
+
 def _allowed_arcs(
     shape: torch.Size, n_frames: Tensor, n_labels: Tensor, durations: Sequence[int]
 ) -> Tensor:

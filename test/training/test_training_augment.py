@@ -150,6 +150,21 @@ def test_a_batch_has_one_length_and_all_that_was_said(augmenter: Augmenter) -> N
     assert 1.2 * RATE_HZ <= min(lengths) < 1.3 * RATE_HZ < 1.5 * RATE_HZ < max(lengths)
 
 
+def test_views_of_a_clip_have_its_words_at_the_same_place(augmenter: Augmenter) -> None:
+    clips = [tone(0.5), tone(0.4)]
+    placing = with_options(augmenter, only(
+        speed_share=1.0, silence_s=(0.5, 0.5), early_s=0.08))
+    for seed in range(10):
+        one, two, *others = placing(clips, np.random.default_rng(seed), 2)
+        assert np.array_equal(one, others[0]) and np.array_equal(two, others[1])
+        single = placing(clips, np.random.default_rng(seed))
+        assert len(others) == len(single) == 2 and np.array_equal(one, single[0])
+    noisy = with_options(augmenter, only(
+        silence_s=(0.5, 0.5), silent_floor_share=0.0, noise_share=1.0))
+    one, _, other, _ = noisy(clips, np.random.default_rng(0), 2)
+    assert len(one) == len(other) and not np.allclose(one, other, atol=0.01)
+
+
 def test_a_room_rings_after_the_sound_and_dies_away() -> None:
     click = np.zeros(2 * RATE_HZ, np.float32)
     click[1000] = 1

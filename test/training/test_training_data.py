@@ -35,8 +35,9 @@ def tokenizer(tokenizer_model: bytes) -> Tokenizer:
     return Tokenizer(tokenizer_model, 24, 'test')
 
 
-def unchanged(waveforms: Sequence[Waveform], rng: np.random.Generator) -> Sequence[Waveform]:
-    return waveforms
+def unchanged(waveforms: Sequence[Waveform], rng: np.random.Generator, n_views: int
+              ) -> Sequence[Waveform]:
+    return [*waveforms] * n_views
 
 
 def source(corpus: Corpus, tokenizer: Tokenizer, **options: object) -> BatchSource:
@@ -102,6 +103,20 @@ def test_clips_of_a_batch_are_of_similar_length(corpus: Corpus, tokenizer: Token
         lengths = [len(waveform) for waveform in batch.waveforms]
         assert max(lengths) <= 1.15**2 * min(lengths) + 1
         assert 3.0 <= batch.duration_s <= 9.0
+
+
+def test_views_share_their_labels_and_the_length_of_a_batch(
+        corpus: Corpus, tokenizer: Tokenizer) -> None:
+    batches = source(corpus, tokenizer, batch_s=8.0, n_views=2)
+    for step in range(20):
+        batch = batches.batch(step)
+        assert batch.n_views == 2 and 4.0 <= batch.duration_s <= 12.0
+        first, second = batch.labels.chunk(2)
+        assert torch.equal(first, second) and len(batch.waveforms) == len(batch.n_labels)
+        assert torch.equal(*batch.n_labels.chunk(2))
+        half = len(batch.waveforms) // 2
+        assert [levels(w) for w in batch.waveforms[:half]] == [
+            levels(w) for w in batch.waveforms[half:]]
 
 
 def test_nothing_to_train_with_is_said(corpus: Corpus, tokenizer: Tokenizer) -> None:

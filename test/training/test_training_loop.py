@@ -121,6 +121,17 @@ def test_loss_falls_on_what_is_repeated(tiny_start: Start) -> None:
         assert losses[-1][name] < 0.6 * losses[0][name]
 
 
+def test_views_that_differ_cost_more(tiny_start: Start) -> None:
+    def ctc(n_views: int, waveforms: list[torch.Tensor]) -> float:
+        views = Batch(waveforms, torch.tensor([[5, 6, 5]] * 2), torch.tensor([3, 3]), n_views)
+        training = Trainer(tiny_start.network(dropout=0.0), LoopOptions(n_steps=1))
+        training.network.prediction_dropout = 0.0
+        return training.train_step(views)['ctc']
+
+    one, other = batch(0).waveforms[0], batch(1).waveforms[0]
+    assert ctc(2, [one, other]) > ctc(1, [one, other])
+
+
 def test_tdt_waits_for_ctc_where_asked(tiny_start: Start) -> None:
     training = trainer(tiny_start, ctc_only_steps=1)
     joint = training.network.transducer.joint.output.weight

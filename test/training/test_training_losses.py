@@ -6,7 +6,7 @@ import math
 
 from hypothesis import given, settings, strategies
 from parakeet_ros.training.arcs import arc_scores, nodes_of
-from parakeet_ros.training.losses import flat_start_loss, tdt_loss
+from parakeet_ros.training.losses import consistency_loss, flat_start_loss, tdt_loss
 import pytest
 import torch
 
@@ -142,3 +142,21 @@ def test_flat_start_asks_for_labels_in_order_between_blanks() -> None:
     beyond = sure.clone()
     beyond[2, 5] = 0.0
     assert flat_start_loss(beyond, n_frames, labels, n_labels).max() < 1e-6
+
+
+def test_views_are_apart_by_the_divergence_of_their_valid_frames() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(4, 5, 3).double().requires_grad_()
+    n_frames = torch.tensor([5, 2, 5, 2])
+    log_probabilities = logits.log_softmax(2)
+    apart = consistency_loss(log_probabilities, n_frames)
+    p, q = log_probabilities.detach().exp().chunk(2)
+    divergence = ((p - q) * (p.log() - q.log())).sum(2) / 2  # KL(p, q) + KL(q, p), halved
+    torch.testing.assert_close(
+        apart, torch.stack((divergence[0].sum(), divergence[1, :2].sum())))
+    apart.sum().backward()
+    assert logits.grad is not None and not logits.grad[1, 2:].any()
+    # Cross-entropy with the other view as the target: the teacher gets no gradient.
+    torch.testing.assert_close(logits.grad[0], (p[0] - q[0]) / 2)
+    same = log_probabilities[:2].repeat(2, 1, 1)
+    assert consistency_loss(same, n_frames).abs().max() < 1e-12
