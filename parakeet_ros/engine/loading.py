@@ -22,7 +22,7 @@ from .transcriber import Transcriber
 from .transformers_folder import folder_fingerprint, read_transformers_folder
 from .weight_cache import code_digest, Prepared, WeightCache, WORTH_BYTES
 
-BUILTIN_MODEL = Path(__file__).parent.parent / 'models' / 'commands-v8.nemo'
+BUILTIN_MODEL = Path(__file__).parent.parent / 'models' / 'commands-v9.nemo'
 
 _logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ jiwer = pytest.importorskip('jiwer')
 
 # What the built-in model gets wrong in some held-out clips under white noise.
 SNR_DB = 10.0
-MISHEARD = ['tool', 'green package', 'then no', 'then four']
+MISHEARD = ['tool', 'green package', 'your gripper', 'then four']
 # Words of its vocabulary that occur in no held-out clip.
 ABSENT = (
     'ahead all apple arm around ball bathroom battery boxes cancel charge charging clean cube '
@@ -299,9 +299,9 @@ def said_in(phrase: str, found: list[str]) -> int:
 
 
 def test_the_default_weight_is_enough_for_a_word_that_is_nearly_right(builtin, noisy):
-    clip = next(clip for clip in noisy if clip[1].endswith('the front door and then no'))
-    assert texts(builtin, [clip]) == [f'{clip[1]}w']
-    assert texts(builtin, [clip], ['no']) == [clip[1]]
+    clip = next(clip for clip in noisy if clip[1] == 'where is the tool')
+    assert texts(builtin, [clip]) == ['where is the blue']
+    assert texts(builtin, [clip], ['tool']) == [clip[1]]
 
 
 def test_fifty_words_that_nobody_says_do_little_harm(builtin, heldout):
