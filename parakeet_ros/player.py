@@ -118,7 +118,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='audio_player', description='Publish sound files as a microphone topic.')
     parser.add_argument('files', nargs='+', type=Path, metavar='FILE',
-                        help='WAV, FLAC, OGG or whatever libsndfile reads')
+                        help='WAV, FLAC, OGG, or with ffmpeg any other')
     parser.add_argument('--rate', type=float, default=1.0, help='times real time')
     parser.add_argument('--chunk-ms', type=float, default=20.0, help='length of a message')
     parser.add_argument('--gap-s', type=float, default=1.0, help='pause between files')

@@ -63,36 +63,20 @@ def read_blocks(source: str | os.PathLike[str], sample_rate: int = 16_000) -> It
     :raises FileNotFoundError: when there is no such file.
     :raises RecordingError: when it is not readable sound, at once or while it is read.
     """
-    name = os.fspath(source)
-    spool = None
-    if name == STDIN:
-        name, spool = _STDIN_NAME, _spool(sys.stdin.buffer)
-    path = Path(spool.name) if spool else existing(source)
-    finished = unfinished_wav.finish(path)
-    if finished is not None:
-        _logger.warning('%s was not finished by its recorder: taking all that it holds, not what '
-                        'its header tells', name)
-        path, spool = Path(finished.name), finished
-    return _blocks(_open(path, name), name, sample_rate, spool)
+    return _resampled(_Recording(source), sample_rate)
 
 
 def read_audio(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
     """
-    Read a whole file that libsndfile knows, as it is.
+    Read a whole file of any format, as it is.
 
     :returns: float32 ``[n_samples, channels]`` in -1..1, and the sample rate in Hz.
     :raises FileNotFoundError: when there is no such file.
     :raises RecordingError: when it is not readable sound.
     """
-    try:
-        with soundfile.SoundFile(os.fsencode(existing(path))) as file:
-            samples = file.read(dtype='float32', always_2d=True)
-            sample_rate = int(file.samplerate)
-    except UNREADABLE as error:
-        raise RecordingError(_unreadable(os.fspath(path), error)) from error
-    if is_joined(Path(path)):
-        _logger.warning(_FIRST_ALONE, path, f'convert it: ffmpeg -i {path} whole.flac')
-    return np.ascontiguousarray(samples, np.float32), sample_rate
+    recording = _Recording(path)
+    samples = np.concatenate(list(recording.blocks()))
+    return samples, int(recording.file.samplerate)
 
 
 def duration_s(path: str | os.PathLike[str]) -> float | None:
@@ -146,35 +130,57 @@ def _open(path: Path, name: str) -> soundfile.SoundFile | FfmpegFile:
     return file
 
 
-def _blocks(
-    file: soundfile.SoundFile | FfmpegFile, name: str, sample_rate: int, spool: IO[bytes] | None
-) -> Iterator[Waveform]:
-    """Read, mix down and resample; ``spool`` is kept until that is done."""
-    n_read = n_bad = 0
-    last = False
-    with spool or nullcontext():
-        try:
-            with file:
-                resample = _Resampler(file.samplerate, sample_rate)
-                while not last:
-                    samples = file.read(_BLOCK_SAMPLES, dtype='float32', always_2d=True)
-                    n_read += len(samples)
-                    last = len(samples) < _BLOCK_SAMPLES
-                    bad = ~(np.abs(samples) <= MAX_SAMPLE)  # NaN too
-                    n_bad += int(np.count_nonzero(bad))
-                    samples[bad] = 0.0
-                    waveform = resample(samples.mean(axis=1, dtype=np.float32), last)
-                    if len(waveform):
-                        yield waveform
-                missing_s = (file.frames - n_read) / file.samplerate
-        except (SoundError, FfmpegError) as error:
-            position_s = n_read / max(1, file.samplerate)
-            raise RecordingError(_damaged(name, position_s, error)) from error
-    if missing_s > _TRUNCATED_S and file.frames < _UNKNOWN_LENGTH:
-        _logger.warning('%s is truncated: its last %.1f s are missing', name, missing_s)
+class _Recording:
+    """An open file under the name that messages give it; a pipe's content is kept in another."""
+
+    def __init__(self, source: str | os.PathLike[str]) -> None:
+        self.name, self._spool = os.fspath(source), None
+        if self.name == STDIN:
+            self.name, self._spool = _STDIN_NAME, _spool(sys.stdin.buffer)
+        path = Path(self._spool.name) if self._spool else existing(source)
+        finished = unfinished_wav.finish(path)
+        if finished is not None:
+            _logger.warning('%s was not finished by its recorder: taking all that it holds, not '
+                            'what its header tells', self.name)
+            path, self._spool = Path(finished.name), finished
+        self.file = _open(path, self.name)
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Yield float32 ``[n, channels]`` at the file's rate; the last, alone, is a short one."""
+        n_read = 0
+        last = False
+        with self._spool or nullcontext():
+            try:
+                with self.file as file:
+                    while not last:
+                        samples = file.read(_BLOCK_SAMPLES, dtype='float32', always_2d=True)
+                        n_read += len(samples)
+                        last = len(samples) < _BLOCK_SAMPLES
+                        yield samples
+                    missing_s = (file.frames - n_read) / file.samplerate
+            except (SoundError, FfmpegError) as error:
+                position_s = n_read / max(1, self.file.samplerate)
+                raise RecordingError(_damaged(self.name, position_s, error)) from error
+        if missing_s > _TRUNCATED_S and self.file.frames < _UNKNOWN_LENGTH:
+            _logger.warning('%s is truncated: its last %.1f s are missing', self.name, missing_s)
+
+
+def _resampled(recording: _Recording, sample_rate: int) -> Iterator[Waveform]:
+    """Read, mix down and resample."""
+    n_bad = 0
+    resample = None
+    for samples in recording.blocks():
+        resample = resample or _Resampler(recording.file.samplerate, sample_rate)
+        bad = ~(np.abs(samples) <= MAX_SAMPLE)  # NaN too
+        n_bad += int(np.count_nonzero(bad))
+        samples[bad] = 0.0
+        waveform = resample(
+            samples.mean(axis=1, dtype=np.float32), last=len(samples) < _BLOCK_SAMPLES)
+        if len(waveform):
+            yield waveform
     if n_bad:
         _logger.warning('%s has %d samples that are not finite, or beyond %g, taken as 0',
-                        name, n_bad, MAX_SAMPLE)
+                        recording.name, n_bad, MAX_SAMPLE)
 
 
 class _Resampler:

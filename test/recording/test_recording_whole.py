@@ -1,4 +1,6 @@
 """Audio files are read whole or refused in words."""
+import subprocess
+
 import numpy as np
 from parakeet_ros.recording import read_audio, RecordingError
 import pytest
@@ -15,10 +17,33 @@ def test_a_file_gives_its_samples_and_rate(tmp_path, suffix, tolerance):
     np.testing.assert_allclose(found, samples, atol=tolerance)
 
 
-def test_a_file_that_is_not_audio_is_refused_with_the_remedy(tmp_path):
+def test_a_file_that_is_not_audio_is_refused_with_the_remedy(tmp_path, no_ffmpeg):
     (tmp_path / 'talk.wav').write_bytes(b'no audio here')
     with pytest.raises(RecordingError, match=r'talk\.wav is not audio .* ffmpeg'):
         read_audio(tmp_path / 'talk.wav')
+
+
+def test_a_wav_whose_recorder_was_killed_is_read_whole_and_said(tmp_path, caplog):
+    file = tmp_path / 'a.wav'
+    soundfile.write(file, 0.1 * np.random.default_rng(0).standard_normal(100_000), 16_000)
+    whole, _ = read_audio(file)
+    content = bytearray(file.read_bytes())
+    position = content.index(b'data') + 4
+    content[position:position + 4] = bytes(4)
+    file.write_bytes(content)
+    assert not caplog.text
+    found, _ = read_audio(file)
+    assert np.array_equal(found, whole)
+    assert 'a.wav was not finished' in caplog.text
+
+
+def test_ffmpeg_reads_what_libsndfile_does_not(tmp_path, ffmpeg):
+    soundfile.write(tmp_path / 'a.wav', np.full((22_050, 2), 0.25), 22_050)
+    command = [ffmpeg, '-v', 'error', '-i', tmp_path / 'a.wav', tmp_path / 'a.m4a']
+    subprocess.run(command, check=True)
+    found, rate = read_audio(tmp_path / 'a.m4a')
+    assert (found.shape[1], found.dtype, rate) == (2, np.float32, 22_050)
+    assert len(found) == pytest.approx(22_050, rel=0.1)
 
 
 def test_a_missing_file_is_named(tmp_path):
