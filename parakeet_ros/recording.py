@@ -107,10 +107,10 @@ def existing(path: str | os.PathLike[str]) -> Path:
     raise FileNotFoundError(f'no audio file at {path}')
 
 
-def _open(path: Path, name: str) -> soundfile.SoundFile | FfmpegFile:
+def _open(path: Path, name: str) -> _SoundFile | FfmpegFile:
     """Choose who reads the file."""
     try:
-        file = soundfile.SoundFile(os.fsencode(path))
+        file = _SoundFile(os.fsencode(path))
     except UNREADABLE as error:
         if ffmpeg_is_installed():
             return FfmpegFile(path)
@@ -128,6 +128,14 @@ def _open(path: Path, name: str) -> soundfile.SoundFile | FfmpegFile:
         _logger.warning(
             _FIRST_ALONE, name, 'install ffmpeg (apt install ffmpeg), which reads them all')
     return file
+
+
+class _SoundFile(soundfile.SoundFile):
+    """A file of libsndfile, which may be a FLAC stream that does not tell its length."""
+
+    def seekable(self) -> bool:
+        """Tell whether soundfile may go back after a read; at the end of a stream it fails."""
+        return bool(self.frames < _UNKNOWN_LENGTH and super().seekable())
 
 
 class _Recording:

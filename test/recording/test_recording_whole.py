@@ -2,7 +2,7 @@
 import subprocess
 
 import numpy as np
-from parakeet_ros.recording import read_audio, RecordingError
+from parakeet_ros.recording import duration_s, read_audio, read_blocks, RecordingError
 import pytest
 import soundfile
 
@@ -35,6 +35,20 @@ def test_a_wav_whose_recorder_was_killed_is_read_whole_and_said(tmp_path, caplog
     found, _ = read_audio(file)
     assert np.array_equal(found, whole)
     assert 'a.wav was not finished' in caplog.text
+
+
+def test_a_flac_stream_that_does_not_tell_its_length_is_read_whole(tmp_path, no_ffmpeg):
+    samples = 0.1 * np.random.default_rng(0).standard_normal((200_000, 2))
+    soundfile.write(tmp_path / 'a.flac', samples, 16_000)
+    content = bytearray((tmp_path / 'a.flac').read_bytes())
+    content[21] &= 0xF0  # the number of samples has 36 bits in the first block, STREAMINFO
+    content[22:26] = bytes(4)
+    (tmp_path / 'stream.flac').write_bytes(content)
+    found, rate = read_audio(tmp_path / 'stream.flac')
+    assert rate == 16_000 and np.array_equal(found, read_audio(tmp_path / 'a.flac')[0])
+    assert duration_s(tmp_path / 'stream.flac') is None
+    blocks = list(read_blocks(tmp_path / 'stream.flac'))
+    assert len(blocks) > 3 and sum(map(len, blocks)) == 200_000
 
 
 def test_ffmpeg_reads_what_libsndfile_does_not(tmp_path, ffmpeg):
