@@ -1,7 +1,8 @@
 """
-Sound files that were joined to one: OGG streams in a chain, MP3 files one after another.
+Sound files of which libsndfile hears a part only, and says nothing of the rest.
 
-libsndfile hears the first of them and says nothing of the others.
+Those that were joined to one: OGG streams in a chain, MP3 files one after another. And MP3 files
+that do not tell their length, which it guesses from their first frames.
 """
 
 from __future__ import annotations
@@ -35,6 +36,19 @@ def is_joined(path: Path) -> bool:
     return False
 
 
+def is_length_guessed(path: Path) -> bool:
+    """
+    Tell whether it is an MP3 file that does not say how many frames it has.
+
+    libsndfile does not know Fraunhofer's tag, VBRI, and guesses in spite of it.
+
+    :raises OSError: it cannot be read.
+    """
+    with path.open('rb') as file:
+        _, frame = _first_frame(file)
+    return _is_mp3_frame(frame[:4]) and not _xing(frame)[0] & _HAS_FRAMES
+
+
 def _has_a_second_chain(file: BinaryIO) -> bool:
     """Tell whether an OGG stream begins after others went on."""
     file.seek(0)
@@ -53,22 +67,33 @@ def _has_a_second_chain(file: BinaryIO) -> bool:
 
 def _goes_on_after_its_frames(file: BinaryIO) -> bool:
     """Tell whether MP3 frames follow after as many bytes as the file says it has."""
+    start, frame = _first_frame(file)
+    flags, *numbers = _xing(frame)
+    if not _is_mp3_frame(frame[:4]) or not flags & _HAS_BYTES:
+        return False
+    file.seek(start + numbers[1 if flags & _HAS_FRAMES else 0])
+    follows = file.read(4)
+    return follows[:3] == _MP3_TAG or _is_mp3_frame(follows)
+
+
+def _first_frame(file: BinaryIO) -> tuple[int, bytes]:
+    """Return where the first MP3 frame of a file should be, and the beginning of what is there."""
     file.seek(0)
     start = 0
     header = file.read(10)
     if header[:3] == _MP3_TAG and len(header) == 10:  # its size has 7 bits a byte
         start = 10 + sum(byte << 7 * (3 - i) for i, byte in enumerate(header[6:]))
     file.seek(start)
-    frame = file.read(_XING_WITHIN + 16)
+    return start, file.read(_XING_WITHIN + 16)
+
+
+def _xing(frame: bytes) -> tuple[int, int, int]:
+    """Return the flags of Xing's tag and the numbers that follow; zeros where there is none."""
     found = max(frame.find(name, 0, _XING_WITHIN) for name in _XING)
-    if not _is_mp3_frame(frame[:4]) or found < 0:
-        return False
-    flags, *numbers = struct.unpack_from('>3I', frame.ljust(_XING_WITHIN + 16), found + 4)
-    if not flags & _HAS_BYTES:
-        return False
-    file.seek(start + numbers[1 if flags & _HAS_FRAMES else 0])
-    follows = file.read(4)
-    return follows[:3] == _MP3_TAG or _is_mp3_frame(follows)
+    if found < 0:
+        return 0, 0, 0
+    flags, first, second = struct.unpack_from('>3I', frame.ljust(_XING_WITHIN + 16), found + 4)
+    return flags, first, second
 
 
 def _is_mp3_frame(header: bytes) -> bool:

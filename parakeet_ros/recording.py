@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from parakeet_ros import unfinished_wav
 from parakeet_ros.ffmpeg import FfmpegError, FfmpegFile
 from parakeet_ros.ffmpeg import is_installed as ffmpeg_is_installed
-from parakeet_ros.joined_files import is_joined
+from parakeet_ros.joined_files import is_joined, is_length_guessed
 import soundfile
 import soxr
 
@@ -35,13 +35,16 @@ _STDIN_NAME = 'standard input'
 _BLOCK_SAMPLES = 1 << 16  # of the file, at its own rate
 _RATE_RANGE_HZ = (1_000, 1_000_000)  # a header that says otherwise is damaged
 _UNKNOWN_LENGTH = 1 << 48  # libsndfile gives lengths beyond this for a stream without one
-_TRUNCATED_S = 0.1  # a file that lacks more is reported; lengths of MP3 files are estimates
+_TRUNCATED_S = 0.1  # a file that lacks more is reported
 
 # soundfile 0.10, that of Ubuntu 22.04, has no error of its own
 SoundError: type[Exception] = getattr(soundfile, 'LibsndfileError', RuntimeError)
 UNREADABLE = (SoundError, TypeError)  # TypeError: a headerless .raw
 
-_FIRST_ALONE = '%s was joined from several files, of which only the first is heard; %s'
+_HEARD_IN_PART = (
+    (is_joined, '%s was joined from several files, of which only the first is heard'),
+    (is_length_guessed, '%s does not tell its length, so that its end may not be heard'),
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -87,7 +90,9 @@ def duration_s(path: str | os.PathLike[str]) -> float | None:
         info = soundfile.info(os.fsencode(path))  # soundfile takes no names that are not UTF-8
     except UNREADABLE:
         return None
-    return info.frames / info.samplerate if info.frames < _UNKNOWN_LENGTH else None
+    if info.frames >= _UNKNOWN_LENGTH or is_length_guessed(Path(path)):
+        return None
+    return float(info.frames / info.samplerate)
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
@@ -121,12 +126,13 @@ def _open(path: Path, name: str) -> _SoundFile | FfmpegFile:
     if not low <= file.samplerate <= high:
         raise RecordingError(f'{name} has a sample rate of {file.samplerate} Hz, which no '
                              f'recording has; convert it to one of {low} to {high} Hz')
-    if is_joined(path):
-        if ffmpeg_is_installed():
-            file.close()
-            return FfmpegFile(path)
-        _logger.warning(
-            _FIRST_ALONE, name, 'install ffmpeg (apt install ffmpeg), which reads them all')
+    for is_so, words in _HEARD_IN_PART:
+        if is_so(path):
+            if ffmpeg_is_installed():
+                file.close()
+                return FfmpegFile(path)
+            _logger.warning(
+                f'{words}; install ffmpeg (apt install ffmpeg), which reads it all', name)
     return file
 
 
@@ -145,13 +151,13 @@ class _Recording:
         self.name, self._spool = os.fspath(source), None
         if self.name == STDIN:
             self.name, self._spool = _STDIN_NAME, _spool(sys.stdin.buffer)
-        path = Path(self._spool.name) if self._spool else existing(source)
-        finished = unfinished_wav.finish(path)
+        self._path = Path(self._spool.name) if self._spool else existing(source)
+        finished = unfinished_wav.finish(self._path)
         if finished is not None:
             _logger.warning('%s was not finished by its recorder: taking all that it holds, not '
                             'what its header tells', self.name)
-            path, self._spool = Path(finished.name), finished
-        self.file = _open(path, self.name)
+            self._path, self._spool = Path(finished.name), finished
+        self.file = _open(self._path, self.name)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Yield float32 ``[n, channels]`` at the file's rate; the last, alone, is a short one."""
@@ -166,10 +172,12 @@ class _Recording:
                         last = len(samples) < _BLOCK_SAMPLES
                         yield samples
                     missing_s = (file.frames - n_read) / file.samplerate
+                    is_truncated = (missing_s > _TRUNCATED_S and file.frames < _UNKNOWN_LENGTH
+                                    and not is_length_guessed(self._path))
             except (SoundError, FfmpegError) as error:
                 position_s = n_read / max(1, self.file.samplerate)
                 raise RecordingError(_damaged(self.name, position_s, error)) from error
-        if missing_s > _TRUNCATED_S and self.file.frames < _UNKNOWN_LENGTH:
+        if is_truncated:
             _logger.warning('%s is truncated: its last %.1f s are missing', self.name, missing_s)
 
 

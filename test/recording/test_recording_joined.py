@@ -1,4 +1,4 @@
-"""Files that were joined to one are heard to their end, or it is said that they are not."""
+"""Files of which libsndfile hears a part are heard to their end, or it is said they are not."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import subprocess
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
-from parakeet_ros.joined_files import is_joined
-from parakeet_ros.recording import read_audio, read_blocks
+from parakeet_ros.joined_files import is_joined, is_length_guessed
+from parakeet_ros.recording import duration_s, read_audio, read_blocks
 import pytest
 import soundfile
 
@@ -75,7 +75,7 @@ def test_streams_side_by_side_are_no_chain(tmp_path):
 def test_damaged_files_are_looked_at_without_a_fall(tmp_path_factory, start, rest):
     path = tmp_path_factory.getbasetemp() / 'damaged'
     path.write_bytes(start + rest)
-    assert is_joined(path) in (True, False)
+    assert is_joined(path) in (True, False) and is_length_guessed(path) in (True, False)
 
 
 @pytest.mark.parametrize('suffix, subtype', FORMATS)
@@ -111,3 +111,50 @@ def test_ffmpeg_reads_them_all(tmp_path, ffmpeg, caplog, suffix, subtype):
         spectrum = np.abs(np.fft.rfft(found[start_s * RATE:(start_s + 1) * RATE]))
         assert np.argmax(spectrum) == pytest.approx(pitch_hz, abs=1)
     assert not caplog.text
+
+
+# --- MP3 without a length -----------------------------------------------------------------------
+
+
+def mp3_without_a_length(folder: Path, ffmpeg: str, first_is_loud: bool) -> Path:
+    """Write 60 s of an MP3 of which one half takes more bytes a second than the other."""
+    noise = 0.3 * np.random.default_rng(0).standard_normal(30 * RATE)
+    halves = [noise, np.zeros(30 * RATE)] if first_is_loud else [np.zeros(30 * RATE), noise]
+    soundfile.write(folder / 'a.wav', np.concatenate(halves), RATE)
+    path = folder / 'a.mp3'
+    subprocess.run([ffmpeg, '-v', 'error', '-i', folder / 'a.wav', '-q:a', '4',
+                    '-write_xing', '0', path], check=True)
+    if 'MP3' not in soundfile.available_formats():
+        pytest.skip('this libsndfile has no MP3')
+    return path
+
+
+@pytest.mark.parametrize('first_is_loud', [False, True])
+def test_an_mp3_that_does_not_tell_its_length_is_heard_whole(
+        tmp_path, ffmpeg, caplog, first_is_loud):
+    path = mp3_without_a_length(tmp_path, ffmpeg, first_is_loud)
+    assert sum(map(len, read_blocks(path))) == pytest.approx(60 * RATE, rel=0.01)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize('first_is_loud', [False, True])
+def test_without_ffmpeg_it_is_said_that_its_end_may_be_missing(
+        tmp_path, ffmpeg, no_ffmpeg, caplog, first_is_loud):
+    path = mp3_without_a_length(tmp_path, ffmpeg, first_is_loud)
+    n_samples = sum(map(len, read_blocks(path)))
+    assert n_samples < 50 * RATE if first_is_loud else n_samples > 59 * RATE
+    [message] = caplog.messages
+    assert message.startswith(f'{path} does not tell its length, so that its end may not be heard;'
+                              ' install ffmpeg')
+
+
+def test_a_length_is_known_from_xings_tag_alone(tmp_path, ffmpeg):
+    path = mp3_without_a_length(tmp_path, ffmpeg, True)
+    assert is_length_guessed(path) and not is_joined(path) and duration_s(path) is None
+    for name, flags, is_guessed in ((b'Info', 1, False), (b'Xing', 3, False), (b'Xing', 2, True),
+                                    (b'VBRI', 1, True)):  # which libsndfile does not know
+        content = bytearray(path.read_bytes())
+        start = content.index(b'\xff\xf3') + 36
+        content[start:start + 8] = name + bytes((0, 0, 0, flags))
+        (tmp_path / 'b.mp3').write_bytes(content)
+        assert is_length_guessed(tmp_path / 'b.mp3') == is_guessed
