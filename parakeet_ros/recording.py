@@ -41,10 +41,8 @@ _TRUNCATED_S = 0.1  # a file that lacks more is reported
 SoundError: type[Exception] = getattr(soundfile, 'LibsndfileError', RuntimeError)
 UNREADABLE = (SoundError, TypeError)  # TypeError: a headerless .raw
 
-_HEARD_IN_PART = (
-    (is_joined, '%s was joined from several files, of which only the first is heard'),
-    (is_length_guessed, '%s does not tell its length, so that its end may not be heard'),
-)
+_FIRST_ALONE = '%s was joined from several files, of which only the first is heard; %s'
+_END_UNSURE = '%s does not tell its length, so that its end may not be heard; %s'
 
 _logger = logging.getLogger(__name__)
 
@@ -126,13 +124,13 @@ def _open(path: Path, name: str) -> _SoundFile | FfmpegFile:
     if not low <= file.samplerate <= high:
         raise RecordingError(f'{name} has a sample rate of {file.samplerate} Hz, which no '
                              f'recording has; convert it to one of {low} to {high} Hz')
-    for is_so, words in _HEARD_IN_PART:
-        if is_so(path):
-            if ffmpeg_is_installed():
-                file.close()
-                return FfmpegFile(path)
-            _logger.warning(
-                f'{words}; install ffmpeg (apt install ffmpeg), which reads it all', name)
+    joined = is_joined(path)
+    if joined or is_length_guessed(path):
+        if ffmpeg_is_installed():
+            file.close()
+            return FfmpegFile(path, joined)
+        _logger.warning(_FIRST_ALONE if joined else _END_UNSURE, name,
+                        'install ffmpeg (apt install ffmpeg), which reads it all')
     return file
 
 
@@ -174,11 +172,15 @@ class _Recording:
                     missing_s = (file.frames - n_read) / file.samplerate
                     is_truncated = (missing_s > _TRUNCATED_S and file.frames < _UNKNOWN_LENGTH
                                     and not is_length_guessed(self._path))
+                    complaint = file.complaint() if isinstance(file, FfmpegFile) else ''
             except (SoundError, FfmpegError) as error:
                 position_s = n_read / max(1, self.file.samplerate)
                 raise RecordingError(_damaged(self.name, position_s, error)) from error
         if is_truncated:
             _logger.warning('%s is truncated: its last %.1f s are missing', self.name, missing_s)
+        if complaint:
+            _logger.warning('some of %s may be missing (ffmpeg: %s); check the file', self.name,
+                            complaint)
 
 
 def _resampled(recording: _Recording, sample_rate: int) -> Iterator[Waveform]:
