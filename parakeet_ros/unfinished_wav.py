@@ -14,7 +14,8 @@ import tempfile
 from typing import IO
 
 _RIFF, _CHUNK = struct.Struct('<4sI4s'), struct.Struct('<4sI')
-_MOST = 2**32 - 1  # that a size can tell
+_MOST = 2**32 - 1  # that a size can tell, which is then in the chunk ds64 of RF64 (EBU Tech 3306)
+_DS64 = struct.Struct('<4sI3QI')  # name and length; bytes of file, bytes of sound, 0, 0
 _PADDING = 4096  # bytes after the sound that some programs leave; less is not looked at
 
 
@@ -24,19 +25,29 @@ def finish(path: Path) -> IO[bytes] | None:
 
     The copy has a name, and is gone once it is closed.
     """
+    size = path.stat().st_size
     with path.open('rb') as file:
-        start = _start_of_more(file, path.stat().st_size)
+        start = _start_of_more(file, size)
         if start is None:
             return None
-        file.seek(0)
+        file.seek(_RIFF.size)
+        chunks = file.read(start - _CHUNK.size - _RIFF.size)
+        file.seek(start)
         copy = tempfile.NamedTemporaryFile(suffix='.wav')
+        copy.write(_header(chunks, size - start))
         shutil.copyfileobj(file, copy)
-    end = copy.tell()
-    for position, size in ((4, end - 8), (start - 4, end - start)):
-        copy.seek(position)
-        copy.write(struct.pack('<I', min(size, _MOST)))
     copy.flush()
     return copy
+
+
+def _header(chunks: bytes, n_bytes: int) -> bytes:
+    """Return a header with some chunks for so much sound: RF64 where RIFF cannot tell it."""
+    size = _RIFF.size - 8 + len(chunks) + _CHUNK.size + n_bytes
+    if size <= _MOST:
+        return _RIFF.pack(b'RIFF', size, b'WAVE') + chunks + _CHUNK.pack(b'data', n_bytes)
+    sizes = _DS64.pack(b'ds64', _DS64.size - 8, size + _DS64.size, n_bytes, 0, 0)
+    return _RIFF.pack(b'RF64', 2**32 - 1, b'WAVE') + sizes + chunks + _CHUNK.pack(
+        b'data', 2**32 - 1)
 
 
 def _start_of_more(file: IO[bytes], size: int) -> int | None:
