@@ -1,5 +1,5 @@
 """
-WAV files whose recorder was stopped before it wrote how long they became.
+WAV and RF64 files whose recorder was stopped before it wrote how long they became.
 
 Their header tells the length of the first write, or none (Python's `wave`, many drivers), and
 libsndfile believes it. What follows the sound is then no chunk of RIFF, but more sound.
@@ -14,7 +14,7 @@ import tempfile
 from typing import IO
 
 _RIFF, _CHUNK = struct.Struct('<4sI4s'), struct.Struct('<4sI')
-_MOST = 2**32 - 1  # that a size can tell, which is then in the chunk ds64 of RF64 (EBU Tech 3306)
+_MOST = _UNTOLD = 2**32 - 1  # that a size can tell; RF64 (EBU Tech 3306) tells more in ds64
 _DS64 = struct.Struct('<4sI3QI')  # name and length; bytes of file, bytes of sound, 0, 0
 _PADDING = 4096  # bytes after the sound that some programs leave; less is not looked at
 
@@ -27,11 +27,12 @@ def finish(path: Path) -> IO[bytes] | None:
     """
     size = path.stat().st_size
     with path.open('rb') as file:
-        start = _start_of_more(file, size)
-        if start is None:
+        found = _find_more(file, size)
+        if found is None:
             return None
-        file.seek(_RIFF.size)
-        chunks = file.read(start - _CHUNK.size - _RIFF.size)
+        first_chunk, start = found
+        file.seek(first_chunk)
+        chunks = file.read(start - _CHUNK.size - first_chunk)
         file.seek(start)
         copy = tempfile.NamedTemporaryFile(suffix='.wav')
         copy.write(_header(chunks, size - start))
@@ -46,23 +47,33 @@ def _header(chunks: bytes, n_bytes: int) -> bytes:
     if size <= _MOST:
         return _RIFF.pack(b'RIFF', size, b'WAVE') + chunks + _CHUNK.pack(b'data', n_bytes)
     sizes = _DS64.pack(b'ds64', _DS64.size - 8, size + _DS64.size, n_bytes, 0, 0)
-    return _RIFF.pack(b'RF64', 2**32 - 1, b'WAVE') + sizes + chunks + _CHUNK.pack(
-        b'data', 2**32 - 1)
+    return _RIFF.pack(b'RF64', _UNTOLD, b'WAVE') + sizes + chunks + _CHUNK.pack(
+        b'data', _UNTOLD)
 
 
-def _start_of_more(file: IO[bytes], size: int) -> int | None:
-    """Return where the sound begins, if there is more of it than the header tells."""
+def _find_more(file: IO[bytes], size: int) -> tuple[int, int] | None:
+    """Return where chunks and sound begin, if there is more sound than the header tells."""
     header = file.read(_RIFF.size)
-    if len(header) < _RIFF.size or header[:4] != b'RIFF' or header[8:] != b'WAVE':
+    if len(header) < _RIFF.size or header[8:] != b'WAVE' or header[:4] not in (b'RIFF', b'RF64'):
         return None
-    position = _RIFF.size
+    first = position = _RIFF.size
+    n_sound = None  # what RF64 tells, in ds64
+    if header[:4] == b'RF64':
+        ds64 = file.read(_DS64.size).ljust(_DS64.size, b'\0')
+        n_sound = 0
+        if ds64[:4] == b'ds64':
+            _, length, _, n_sound, *_ = _DS64.unpack(ds64)
+            first = position = _RIFF.size + _CHUNK.size + length
+            n_sound = n_sound if n_sound < size else 0
     while (chunk := _chunk_at(file, position, size)) is not None:
         name, length = chunk
         position += _CHUNK.size
+        if name == b'data' and length == _UNTOLD and n_sound is not None:
+            length = n_sound
         end = position + length + length % 2
         if name == b'data':
             is_all = end >= size - _PADDING or _chunk_at(file, end, size) is not None
-            return None if is_all else position
+            return None if is_all else (first, position)
         position = end
     return None
 

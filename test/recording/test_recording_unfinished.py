@@ -9,6 +9,7 @@ import struct
 import numpy as np
 from parakeet_ros import unfinished_wav
 from parakeet_ros.recording import read_blocks
+import pytest
 import soundfile
 
 RATE = 16_000
@@ -49,3 +50,32 @@ def test_the_header_of_five_gigabytes_tells_all_of_them(tmp_path):
     path.write_bytes(header)
     os.truncate(path, len(header) + n_bytes)  # a hole, which takes no room on the disk
     assert soundfile.info(path).frames == n_bytes // 2
+
+
+@pytest.mark.parametrize('told', [0, 3_200, 2**64 - 1])
+@pytest.mark.parametrize('ds64', [b'ds64', b'JUNK'])  # which is reserved, and not written over yet
+def test_an_rf64_is_heard_whole_and_it_is_said(tmp_path, monkeypatch, caplog, told, ds64):
+    path = tmp_path / 'a.rf64'
+    content = write(path)
+    whole = heard(path)
+    assert len(whole) == len(NOISE) and not caplog.text
+    content[12:16] = ds64
+    content[20:44] = 3 * told.to_bytes(8, 'little')
+    path.write_bytes(content)
+    for most in (2**32 - 1, 10_000):
+        monkeypatch.setattr(unfinished_wav, '_MOST', most)
+        caplog.clear()
+        assert np.array_equal(heard(path), whole)
+        assert 'a.rf64 was not finished' in caplog.text
+
+
+@pytest.mark.parametrize('n_samples', [0, 2 * RATE])
+def test_a_finished_rf64_is_left_as_it_is(tmp_path, caplog, n_samples):
+    path = tmp_path / 'a.rf64'
+    content = write(path, NOISE[:n_samples])
+    picture = np.random.default_rng(0).bytes(20_000)
+    for rest in (b'', b'LIST' + struct.pack('<I', len(picture)) + picture):
+        path.write_bytes(content + rest)
+        assert len(heard(path)) == n_samples
+        assert unfinished_wav.finish(path) is None
+    assert not caplog.text
