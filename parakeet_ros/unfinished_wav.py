@@ -16,6 +16,7 @@ from typing import IO
 _RIFF, _CHUNK = struct.Struct('<4sI4s'), struct.Struct('<4sI')
 _MOST = _UNTOLD = 2**32 - 1  # that a size can tell; RF64 (EBU Tech 3306) tells more in ds64
 _DS64 = struct.Struct('<4sI3QI')  # name and length; bytes of file, bytes of sound, 0, 0
+_TAG = b'ID3'  # without a chunk round it
 _PADDING = 4096  # bytes after the sound that some programs leave; less is not looked at
 
 
@@ -70,12 +71,18 @@ def _find_more(file: IO[bytes], size: int) -> tuple[int, int] | None:
         position += _CHUNK.size
         if name == b'data' and length == _UNTOLD and n_sound is not None:
             length = n_sound
-        end = position + length + length % 2
+        ends = {position + length, position + length + length % 2}  # some leave out the pad byte
         if name == b'data':
-            is_all = end >= size - _PADDING or _chunk_at(file, end, size) is not None
+            is_all = max(ends) >= size - _PADDING or any(_ends_at(file, at, size) for at in ends)
             return None if is_all else (first, position)
-        position = end
+        position = max(ends)
     return None
+
+
+def _ends_at(file: IO[bytes], position: int, size: int) -> bool:
+    """Tell whether a tag or a chunk begins somewhere, and not more sound."""
+    file.seek(position)
+    return file.read(len(_TAG)) == _TAG or _chunk_at(file, position, size) is not None
 
 
 def _chunk_at(file: IO[bytes], position: int, size: int) -> tuple[bytes, int] | None:

@@ -160,12 +160,16 @@ def test_a_wav_whose_recorder_was_killed_is_heard_whole_and_said(
 
 
 def test_what_follows_the_sound_of_a_finished_wav_is_not_heard(tmp_path, caplog):
-    file = write(tmp_path / 'a.wav', tone(0.5, RATE), RATE)
-    whole, content = read(file), file.read_bytes()
     picture = np.random.default_rng(0).bytes(20_000)
-    for rest in (b'LIST' + len(picture).to_bytes(4, 'little') + picture, b'TAG' + bytes(125)):
-        file.write_bytes(content + rest)
-        assert np.array_equal(read(file), whole)
+    chunk = b'LIST' + len(picture).to_bytes(4, 'little') + picture
+    for n_samples in (8000, 8001):
+        file = write(tmp_path / 'a.wav', tone(1.0, RATE)[:n_samples], RATE, subtype='PCM_U8')
+        whole, content = read(file), file.read_bytes()
+        content = content[:44 + n_samples]  # without pad byte
+        for rest in (chunk, b'\0' * (n_samples % 2) + chunk, b'ID3\x03' + picture,
+                     b'TAG' + bytes(125)):
+            file.write_bytes(content + rest)
+            assert np.array_equal(read(file), whole)
     assert not caplog.text
 
 
