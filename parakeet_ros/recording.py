@@ -34,6 +34,8 @@ MAX_SAMPLE = 1e9  # full scale is 1; sums and powers of what is beyond would ove
 _STDIN_NAME = 'standard input'
 _BLOCK_SAMPLES = 1 << 16  # of the file, at its own rate
 _RATE_RANGE_HZ = (1_000, 1_000_000)  # a header that says otherwise is damaged
+_MAY_BE_UNFINISHED = ('AIFF', 'AU', 'CAF', 'FLAC', 'W64')  # unfinished_wav sees to the others
+_HEADER_BYTES = 1 << 14  # more than that is sound, whatever the header tells
 _UNKNOWN_LENGTH = 1 << 48  # libsndfile gives lengths beyond this for a stream without one
 _TRUNCATED_S = 0.1  # a file that lacks more is reported
 
@@ -41,6 +43,8 @@ _TRUNCATED_S = 0.1  # a file that lacks more is reported
 SoundError: type[Exception] = getattr(soundfile, 'LibsndfileError', RuntimeError)
 UNREADABLE = (SoundError, TypeError)  # TypeError: a headerless .raw
 
+_UNFINISHED = ('%s was not finished by its recorder: taking all that it holds, not what its '
+               'header tells')
 _FIRST_ALONE = '%s was joined from several files, of which only the first is heard; %s'
 _END_UNSURE = '%s does not tell its length, so that its end may not be heard; %s'
 
@@ -124,6 +128,10 @@ def _open(path: Path, name: str) -> _SoundFile | FfmpegFile:
     if not low <= file.samplerate <= high:
         raise RecordingError(f'{name} has a sample rate of {file.samplerate} Hz, which no '
                              f'recording has; convert it to one of {low} to {high} Hz')
+    is_unfinished = file.format in _MAY_BE_UNFINISHED and path.stat().st_size > _HEADER_BYTES
+    if file.frames == 0 and is_unfinished:
+        file.close()
+        return _open_unfinished(path, name, f'-ar {file.samplerate} -ac {file.channels}')
     joined = is_joined(path)
     if joined or is_length_guessed(path):
         if ffmpeg_is_installed():
@@ -132,6 +140,24 @@ def _open(path: Path, name: str) -> _SoundFile | FfmpegFile:
         _logger.warning(_FIRST_ALONE if joined else _END_UNSURE, name,
                         'install ffmpeg (apt install ffmpeg), which reads it all')
     return file
+
+
+def _open_unfinished(path: Path, name: str, form: str) -> FfmpegFile:
+    """Let ffmpeg look for sound in a file whose header tells of none."""
+    if not ffmpeg_is_installed():
+        raise RecordingError(f'{name} was not finished by its recorder, its header tells of no '
+                             'sound; install ffmpeg (apt install ffmpeg), which may find some')
+    try:
+        with FfmpegFile(path) as file:
+            has_sound = len(file.read(1, dtype='float32', always_2d=True)) > 0
+    except FfmpegError:
+        has_sound = False
+    if not has_sound:
+        raise RecordingError(
+            f'{name} was not finished by its recorder, its header tells of no sound; import it '
+            f'as raw samples, e.g. ffmpeg -f s16be {form} -i {Path(name).name} whole.wav')
+    _logger.warning(_UNFINISHED, name)
+    return FfmpegFile(path)
 
 
 class _SoundFile(soundfile.SoundFile):
@@ -152,8 +178,7 @@ class _Recording:
         self._path = Path(self._spool.name) if self._spool else existing(source)
         finished = unfinished_wav.finish(self._path)
         if finished is not None:
-            _logger.warning('%s was not finished by its recorder: taking all that it holds, not '
-                            'what its header tells', self.name)
+            _logger.warning(_UNFINISHED, self.name)
             self._path, self._spool = Path(finished.name), finished
         self.file = _open(self._path, self.name)
 

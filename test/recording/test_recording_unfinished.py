@@ -8,7 +8,7 @@ import struct
 
 import numpy as np
 from parakeet_ros import unfinished_wav
-from parakeet_ros.recording import read_blocks
+from parakeet_ros.recording import read_blocks, RecordingError
 import pytest
 import soundfile
 
@@ -78,4 +78,59 @@ def test_a_finished_rf64_is_left_as_it_is(tmp_path, caplog, n_samples):
         path.write_bytes(content + rest)
         assert len(heard(path)) == n_samples
         assert unfinished_wav.finish(path) is None
+    assert not caplog.text
+
+
+def unfinished(path: Path) -> Path:
+    """Write a file whose header tells of no sound."""
+    content = write(path)
+    if path.suffix == '.au':
+        content[8:12] = bytes(4)
+    elif path.suffix == '.caf':
+        position = content.index(b'data') + 4
+        content[position:position + 8] = struct.pack('>Q', 4)
+    else:
+        content[22:26] = bytes(4)  # frames
+        position = content.index(b'SSND') + 4
+        content[position:position + 4] = struct.pack('>I', 8)
+    path.write_bytes(content)
+    assert soundfile.info(path).frames == 0
+    return path
+
+
+def test_ffmpeg_hears_what_the_header_does_not_tell_of(tmp_path, ffmpeg, caplog):
+    found = heard(unfinished(tmp_path / 'a.caf'))
+    np.testing.assert_allclose(found[:len(NOISE)], NOISE, atol=1e-4)
+    assert len(found) - len(NOISE) < 10
+    assert 'a.caf was not finished by its recorder: taking all' in caplog.text
+
+
+def test_what_some_ffmpeg_do_not_hear_is_never_taken_for_silence(tmp_path, ffmpeg, caplog):
+    path = unfinished(tmp_path / 'a.au')
+    try:
+        assert len(heard(path)) == len(NOISE)
+        said = caplog.messages
+    except RecordingError as error:
+        said = [str(error)]
+    assert 'a.au was not finished by its recorder' in said[0]
+
+
+@pytest.mark.parametrize('suffix', ['au', 'caf', 'aiff'])
+def test_without_ffmpeg_it_is_refused_with_the_remedy(tmp_path, no_ffmpeg, suffix):
+    path = unfinished(tmp_path / f'a.{suffix}')
+    with pytest.raises(RecordingError, match=rf'a\.{suffix} was not finished .* install ffmpeg'):
+        read_blocks(path)
+
+
+def test_what_ffmpeg_does_not_hear_either_is_refused_with_the_remedy(tmp_path, ffmpeg):
+    path = unfinished(tmp_path / 'a.aiff')
+    with pytest.raises(RecordingError, match=r'a\.aiff was .* -f s16be -ar 16000 -ac 1'):
+        read_blocks(path)
+
+
+@pytest.mark.parametrize('suffix', ['wav', 'rf64', 'w64', 'aiff', 'au', 'caf', 'ogg'])
+def test_a_file_of_no_sound_is_empty(tmp_path, caplog, suffix):
+    path = tmp_path / f'a.{suffix}'
+    soundfile.write(path, NOISE[:0], RATE, format=suffix.upper())
+    assert len(heard(path)) == 0
     assert not caplog.text
