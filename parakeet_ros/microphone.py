@@ -62,6 +62,8 @@ class Microphone:
     def set_robot_speaks(self, speaks: bool, received_ns: int) -> None:
         """Do not listen while the robot speaks; see `Ear.set_robot_speaks`."""
         self._ear.set_robot_speaks(speaks, received_ns)
+        if self.input is None:
+            self._ear.settle()
 
     def set_enabled(self, enabled: bool) -> None:
         """Listen or not; what was said before is not lost."""

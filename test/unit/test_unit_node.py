@@ -421,6 +421,16 @@ def test_messages_that_waited_are_heard_as_they_came_and_not_as_they_are_taken(
     assert seconds == pytest.approx(len(spoken(other_clip)) / 16_000 + 0.04 + tail_s, abs=0.05)
 
 
+def test_what_the_robot_says_does_not_pile_up_while_the_node_is_inactive(
+        start: StartNode) -> None:
+    node = start()
+    assert node.trigger_configure() == SUCCESS
+    [microphone] = node.microphones
+    for speaks in (True, False, True):
+        microphone.set_robot_speaks(speaks, time.time_ns())
+    assert microphone.gate.closed_by == 'robot speaks'
+
+
 def test_the_robot_is_believed_without_audio_and_after_the_clock_was_set_back(
         ros: LocalRos, start: StartNode, easy_clip: Clip) -> None:
     node, microphone, texts = start_between(ros, start)
