@@ -26,7 +26,7 @@ class Arrival:
     sent_ns: int  # clock of the publisher's machine
     stamp_ns: int  # of its first sample; of its arrival where the chunk has no stamp
     arrival_ns: int  # steady clock
-    received_ns: int = 0  # when the middleware had it, on its clock; 0 where nothing tells
+    received_ns: int = 0  # when the middleware had it, on its clock
 
 
 class FormatFinder:

@@ -24,7 +24,7 @@ from parakeet_ros.audio_topics import (
 )
 from parakeet_ros.audio_types import INFO_TYPE, TYPES
 from parakeet_ros.diagnostics import AUDIO_INPUT, ERROR, Problems, WARN
-from parakeet_ros.message_info import Senders, with_info
+from parakeet_ros.message_info import received_at_ns, Senders, with_info
 from parakeet_ros.quiet_events import NO_INPUT_EVENTS
 from parakeet_ros.talker import Talker, Verdict
 from rclpy.clock import Clock, ClockType
@@ -182,8 +182,8 @@ class AudioInput:
         self._last_arrival_ns = arrival_ns = time.monotonic_ns()
         self.messages += 1
         # messages that waited for a busy executor are judged by when they came
-        received_ns = message_info.get('received_timestamp', 0)
-        if not self._judge(self._senders.of(message_info), received_ns or arrival_ns):
+        received_ns = received_at_ns(message_info)
+        if not self._judge(self._senders.of(message_info), received_ns):
             self.refused += 1 + self._reader.discard()
             return
         try:

@@ -23,6 +23,7 @@ class Ear:
                  observer: StreamObserver | None = None) -> None:
         self.gate = Gate(parameters.robot_speaking_tail_s)
         self._changes: deque[tuple[int, bool]] = deque()  # when what the robot says was received
+        self._received_ns = 0  # of the latest audio
         self.recognizer = Recognizer(
             worker, lane, parameters.channel, parameters.vad, parameters.partial_interval_s,
             observer)
@@ -39,6 +40,9 @@ class Ear:
 
         :raises AudioFormatError: if the format has no such channel.
         """
+        if arrival.received_ns < self._received_ns:
+            self.settle()  # the clock was set back, and would seem to be early for long
+        self._received_ns = arrival.received_ns
         while self._changes and self._changes[0][0] <= arrival.received_ns:
             self._change()
         data = arrival.chunk.data

@@ -1,6 +1,7 @@
 """What comes with a message, for rclpy of any age."""
 
 from collections.abc import Callable, Hashable, Mapping
+import time
 from typing import Any
 
 from parakeet_ros.talker import SILENT_MESSAGES
@@ -13,6 +14,16 @@ IS_TOLD = hasattr(Subscription, 'CallbackType')
 def with_info(callback: Callable[[Any, Mapping[str, Any]], None]) -> Callable[..., None]:
     """Return a subscription's callback, of a message and its info, as this rclpy calls it."""
     return callback if IS_TOLD else lambda message: callback(message, {})
+
+
+def received_at_ns(info: Mapping[str, Any]) -> int:
+    """
+    Return when the middleware had a message, in ns of its clock, the same for all topics.
+
+    Where it does not tell, as Cyclone DDS and all on Humble, that is now, of the steady clock.
+    """
+    received_ns: int = info.get('received_timestamp') or time.monotonic_ns()
+    return received_ns
 
 
 class Senders:

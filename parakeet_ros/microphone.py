@@ -16,7 +16,6 @@ from parakeet_ros.worker import Worker
 from rclpy.lifecycle import LifecycleNode
 
 TICK_S = 0.1  # of the timer that notices the end of a stream
-TICKS_TO_SETTLE = 20  # in which the audio that has waited for a busy executor is heard
 
 
 class Microphone:
@@ -32,7 +31,7 @@ class Microphone:
                  model: str, log: Callable[[bytes, str], None]) -> None:
         self._node = node
         self._audio_format = parameters.audio_format
-        self._quiet_ticks = self._unsettled_ticks = 0
+        self._quiet_ticks = 0
         self._messages = 0  # that had come at the latest tick
         self.name = name
         self.problems = Problems(lambda level, text: log(level, f'{name}: {text}' if name
@@ -110,18 +109,13 @@ class Microphone:
         """
         Let what the robot has said hold, where no audio that was received before it waits.
 
-        That is so when none has come in a whole tick. Where the clock was set back there would
-        seem to be some for long: it holds after some ticks in any case.
+        That is so when none has come in a whole tick.
         """
         if self.input is None:
             return
         has_come = self.input.messages > self._messages
         self._messages = self.input.messages
-        if self._ear.is_settled or self.input.is_holding:
-            self._unsettled_ticks = 0
-            return
-        self._unsettled_ticks += 1
-        if not has_come or self._unsettled_ticks >= TICKS_TO_SETTLE:
+        if not (has_come or self._ear.is_settled or self.input.is_holding):
             self._ear.settle()
             self.publish()
 

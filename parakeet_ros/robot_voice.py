@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from parakeet_ros.message_info import with_info
+from parakeet_ros.message_info import received_at_ns, with_info
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Bool
 
@@ -16,7 +16,7 @@ class RobotVoice:
     rather taken for silent when one of them is gone than for one that speaks for ever.
 
     :param on_change: is told whether the robot speaks, at every message, and when the middleware
-        had received that, on its clock; 0 where nothing tells.
+        had received that, as `received_at_ns` tells; 0 where there was no message.
     """
 
     def __init__(self, node: LifecycleNode, on_change: Callable[[bool, int], None]) -> None:
@@ -45,7 +45,7 @@ class RobotVoice:
         # an RMW may name it otherwise here than there
         self._is_known = speaker in listed
         self._speakers = {speaker} if speaker in listed else listed
-        self._set(message.data, info.get('received_timestamp', 0))
+        self._set(message.data, received_at_ns(info))
 
     def _set(self, speaks: bool, received_ns: int = 0) -> None:
         self.speaks = speaks

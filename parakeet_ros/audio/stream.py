@@ -17,6 +17,7 @@ from parakeet_ros.audio.vad import EnergyVad
 
 # Stamps jitter and clocks are slewed; further back than this the recording has been restarted.
 BACKWARD_TOLERANCE_NS = 100_000_000
+REPEAT_NS = 1_000_000_000  # the same after a break, when another machine's clock may go on
 # The floor is the quiet edge of a steady background. What is inserted lies a little above it: at
 # the floor, its own quiet edge would lie lower, and gap after gap would drag the floor down.
 FILL_ABOVE_FLOOR_DB = 1.5
@@ -219,7 +220,8 @@ class AudioStream:
     def _bridge(self, stamp_ns: int) -> list[StreamUtterance]:
         """Fill what is missing before a stamp, or end the stretch if that cannot be."""
         last_ns, published_ns = self._last_stamp_ns, self._published_ns
-        if published_ns is not None and stamp_ns < published_ns - BACKWARD_TOLERANCE_NS:
+        tolerance_ns = REPEAT_NS if last_ns is None else BACKWARD_TOLERANCE_NS
+        if published_ns is not None and stamp_ns < published_ns - tolerance_ns:
             self._backward_stamps += 1
             self._observe_gap(stamp_ns, stamp_ns - published_ns)
             ended = self._begin_stretch(stamp_ns)

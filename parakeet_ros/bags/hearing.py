@@ -28,7 +28,7 @@ from parakeet_ros.parameters import Parameters
 from parakeet_ros.results import Result
 
 SILENCE = np.zeros(0, np.float32)
-LEAP_NS = 1_000_000_000  # of stamps ahead of the recorder's clock: no message is late by so much
+LEAP_NS = 1_000_000_000  # of the clock that stamps the audio; less may be messages that were late
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ class BagListener:
         self._robot_topic = bag.robot_speaking_topic(topic)
         self._last_ns: int | None = None
         self._last_lasts_ns = 0
-        # The bag's beginning, on the clock that stamps the audio; another one where that leaps.
-        self._origins_ns: list[int] = []
+        # when noted, and where the bag begins on the clock that stamps the audio, which may leap
+        self._origins: list[tuple[int, int]] = []
         self._last_message: tuple[int, int] | None = None  # its stamp, and when it was received
         self.messages = 0
         self.refused: Counter[str] = Counter()  # messages that could not be read, by the reason
@@ -139,7 +139,7 @@ class BagListener:
     @property
     def origin_ns(self) -> int:
         """Return the bag's beginning, on the clock that stamps the audio."""
-        return self._origins_ns[0] if self._origins_ns else 0
+        return self._origins[0][1] if self._origins else 0
 
     def begins_s(self, heard: Heard) -> float:
         """
@@ -147,18 +147,24 @@ class BagListener:
 
         Its stamp alone does not tell where the clock has been set, or a recording played again.
         """
-        ended_ns = heard.receive_ns - self._bag.start_ns
-        origin_ns = min(self._origins_ns, key=lambda each: abs(heard.end_ns - each - ended_ns))
+        # The message with which the clock leaps ends the utterance before it, too.
+        origin_ns = next((origin_ns for noted_ns, origin_ns in reversed(self._origins)
+                          if noted_ns < heard.receive_ns), self.origin_ns)
         return (heard.start_ns - origin_ns) / 1e9
 
     def _follow_clock(self, stamp_ns: int, received_ns: int) -> None:
         """Note where the bag begins on the clock of the stamps, which may be set meanwhile."""
-        if self._last_message is not None:
+        origin_ns = stamp_ns - (received_ns - self._bag.start_ns)
+        if self._last_message is None:
+            self._origins.append((received_ns, origin_ns))
+        else:
             last_stamp_ns, last_received_ns = self._last_message
-            leap_ns = (stamp_ns - last_stamp_ns) - (received_ns - last_received_ns)
-        if (self._last_message is None or leap_ns > LEAP_NS
-                or stamp_ns < last_stamp_ns - BACKWARD_TOLERANCE_NS):
-            self._origins_ns.append(stamp_ns - (received_ns - self._bag.start_ns))
+            passed_ns = stamp_ns - last_stamp_ns
+            leaps = (passed_ns < -BACKWARD_TOLERANCE_NS
+                     or passed_ns - (received_ns - last_received_ns) > LEAP_NS)
+            # and not back to where it was, as after a message that was late
+            if leaps and abs(origin_ns - self._origins[-1][1]) > LEAP_NS:
+                self._origins.append((received_ns, origin_ns))
         self._last_message = stamp_ns, received_ns
 
     @property

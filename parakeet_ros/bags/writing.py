@@ -42,7 +42,9 @@ def speech_prefix(bag: Bag, audio_topic: str) -> str:
     if len(bag.microphones) == 1:
         published = bag.nearest_topic(audio_topic, 'speech/result', STRING)
         if published is not None:
-            return published.rpartition('/')[0]
+            prefix = published.rpartition('/')[0]
+            if f'{namespace}/'.startswith(f'{prefix.removesuffix("/speech")}/'):  # its own robot's
+                return prefix
         if name != 'audio':
             return '/speech'  # remapped, as a rule
     return f'{namespace if name in MICROPHONE else audio_topic}/speech'

@@ -40,7 +40,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
                     'Times are seconds from the beginning of the bag. A bag that cannot be read '
                     'is named on standard error, and the others go on; of a damaged one what can '
                     'be read is transcribed, and what is lost is said.',
-        epilog='Exit status: 0 all transcribed, 1 some failed, 2 wrong usage, 130 interrupted.',
+        epilog='Exit status: 0 all transcribed, 1 some failed, 2 wrong usage, 130 interrupted, '
+               '143 terminated.',
     )
     parser.add_argument('bags', nargs='+', metavar='BAG',
                         help='a bag (folder or file), a folder with bags in it and below, or a '

@@ -31,7 +31,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
                     'what libsndfile reads (WAV, FLAC, OGG, MP3, ...) and, where ffmpeg is '
                     'installed, the rest. A file that cannot be read is named on standard error, '
                     'and the others go on.',
-        epilog='Exit status: 0 all transcribed, 1 some failed, 2 wrong usage, 130 interrupted.',
+        epilog='Exit status: 0 all transcribed, 1 some failed, 2 wrong usage, 130 interrupted, '
+               '143 terminated.',
     )
     parser.add_argument('files', nargs='+', metavar='FILE',
                         help='a recording, a folder (the sound files in it and below), a quoted '

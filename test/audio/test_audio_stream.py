@@ -126,6 +126,16 @@ def test_the_background_is_forgotten_when_a_recording_begins_again(pauses):
     assert stream.statistics.noise_floor_db < -50
 
 
+def test_another_machine_whose_clock_is_a_little_behind_goes_on_in_the_same_room():
+    stream = AudioStream(AudioFormat(16_000, 1, 'S16LE'))
+    for data, stamp_ns in noisy_room(5, 0):
+        stream.push(data, stamp_ns)
+    stream.flush(is_break=True)
+    for data, stamp_ns in noisy_room(2, 4.7):
+        assert stream.push(data, stamp_ns) == [] and not stream.is_speaking
+    assert stream.statistics.backward_stamps == 0
+
+
 def test_stamps_that_jitter_backwards_a_little_restart_nothing():
     stream = AudioStream(AudioFormat(16_000, 1, 'S16LE'))
     raw = recording(16_000)

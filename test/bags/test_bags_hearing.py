@@ -228,7 +228,7 @@ def test_long_speech_is_joined_as_in_the_node(tmp_path, engine, spoken):
         whole.transcript.words[-1].end_s, abs=0.3)
 
 
-@pytest.mark.parametrize('leap_s', [-5.0, -3600.0, 3600.0])
+@pytest.mark.parametrize('leap_s', [-5.0, -3600.0, 3600.0, 1.5])
 def test_times_are_those_of_the_bag_though_the_clock_of_the_stamps_is_set(
         tmp_path, engine, spoken, leap_s):
     first, second = spoken(TEXTS[0]), spoken(TEXTS[1])
@@ -244,6 +244,26 @@ def test_times_are_those_of_the_bag_though_the_clock_of_the_stamps_is_set(
     expected = [heard[0].start_ns, alone[0].start_ns + round(apart_s * 1e9)]
     assert [listener.begins_s(h) for h in heard] == pytest.approx(
         [(ns - listener.origin_ns) / 1e9 for ns in expected], abs=0.03)
+
+
+@pytest.mark.parametrize(('late_s', 'lost', 'then_late_s'), [(2.0, 90, 0.5), (1.6, 70, 0.3)])
+def test_messages_that_were_late_or_lost_move_no_time(
+        tmp_path, engine, spoken, late_s, lost, then_late_s):
+    sound = spoken(*TEXTS, pause_s=3.0)
+    entries = list(audio(sound))
+    first = len(entries) // 2  # in a pause, or nearly
+    whole, listener = listen(write_bag(tmp_path / 'whole', entries), engine)
+    times = {h.text: listener.begins_s(h) for h in whole}
+    entries[first] = replace(entries[first], receive_ns=entries[first].receive_ns + round(
+        late_s * 1e9))
+    del entries[first + 1:first + 1 + lost]
+    entries[first + 1] = replace(entries[first + 1], receive_ns=max(
+        entries[first].receive_ns + 1, entries[first + 1].receive_ns + round(then_late_s * 1e9)))
+    heard, listener = listen(write_bag(tmp_path / 'bag', entries), engine)
+    kept = [h for h in heard if h.text in times]
+    assert len(kept) >= 2
+    assert [listener.begins_s(h) for h in kept] == pytest.approx(
+        [times[h.text] for h in kept], abs=0.03)
 
 
 def test_a_cut_in_the_pause_changes_no_time(tmp_path, engine, spoken):

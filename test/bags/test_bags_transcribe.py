@@ -183,6 +183,7 @@ def test_where_nothing_is_heard_any_more_no_old_text_stays_in_a_copy(tmp_path):
     (['/mic/audio'], ['/speech', '/other/speech'], {'/speech': 'asr'}),
     (['/mic/audio'], [], {'/mic/speech': 'mic/asr'}),
     (['/audio'], ['/speech', '/arm/speech'], {'/speech': 'asr'}),
+    (['/r1/audio'], ['/r2/speech'], {'/r1/speech': 'r1/asr'}),
     (['/r1/audio'], ['/r1/speech', '/r1/asr2/speech'], {'/r1/speech': 'r1/asr'}),
     (['/front/audio_stamped', '/rear/audio_stamped'], ['/front/speech'],
      {'/front/speech': 'asr: front', '/rear/speech': 'asr: rear'}),

@@ -21,7 +21,7 @@ from parakeet_ros.bags.tuning.words import count_errors, WordErrors
 from parakeet_ros.cli.main import main
 from parakeet_ros.parameters import Parameters
 import pytest
-from recorder import audio, write_bag
+from recorder import audio, START_NS, write_bag
 import soundfile
 
 jiwer = pytest.importorskip('jiwer')
@@ -338,6 +338,22 @@ def test_what_is_cut_at_the_limit_of_length_is_one_utterance_in_a_folder_and_in_
     assert knowing.transcribed > 1, 'it was cut'
     assert [each.splits for each in scores] == [0, 0]
     assert scores[0].figures == scores[1].figures
+
+
+def test_times_are_those_of_the_bag_though_the_clock_was_set(tmp_path, spoken, engine):
+    first, second = spoken(TEXTS[0]), spoken(TEXTS[1])
+    later_ns = START_NS + len(first) * 10**9 // 16_000
+    hour_ns = 3600 * 10**9
+    entries = [*audio(first), *(
+        replace(entry, receive_ns=entry.receive_ns - hour_ns)
+        for entry in audio(second, start_ns=later_ns + hour_ns, info=False))]
+    begin_s = len(first) / 16_000
+    references = [Reference(TEXTS[0], (1.0, begin_s - 1.0)),
+                  Reference(TEXTS[1], (begin_s + 1.0, begin_s + len(second) / 16_000 - 1.0))]
+    with open_bag(write_bag(tmp_path / 'bag', entries)) as bag:
+        recording = BagRecording(bag, '/audio', Parameters(), references)
+        result = recording.score(SegmenterConfig(), KnowingEngine(engine))
+    assert (result.false_starts, len(result.waits_s), result.errors.percent) == (0, 2, 0)
 
 
 def test_words_heard_in_a_recording_without_commands_are_false_starts(tmp_path, spoken):

@@ -181,9 +181,9 @@ def test_who_is_stopped_says_so_without_a_traceback_and_leaves_nothing(tmp_path,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env={**os.environ, 'TMPDIR': str(tmp_path / 'temporary')})
     assert process.stderr is not None
-    while 'loaded builtin' not in process.stderr.readline():
+    while 'was not finished by its recorder' not in process.stderr.readline():
         assert process.poll() is None
-    time.sleep(0.2)
+    time.sleep(0.2)  # into the work
     assert list((tmp_path / 'temporary').iterdir())
     process.send_signal(number)
     _, messages = process.communicate(timeout=60)

@@ -12,6 +12,7 @@ from local_ros import LocalRos
 import numpy as np
 from parakeet_ros.audio.vad import EnergyVad
 import parakeet_ros.health
+from parakeet_ros.message_info import IS_TOLD
 from parakeet_ros.node import AsrNode
 from parakeet_ros.parameters import settings, UNCONFIGURED
 import pytest
@@ -391,6 +392,7 @@ def test_of_a_parameter_that_is_set_twice_at_once_the_last_counts(start: StartNo
 # --- the robot's own voice ----------------------------------------------------------------------
 
 
+@pytest.mark.skipif(not IS_TOLD, reason='this rclpy does not tell when a message arrived')
 @pytest.mark.parametrize('tail_s', [0.0, 0.5])
 def test_messages_that_waited_are_heard_as_they_came_and_not_as_they_are_taken(
         ros: LocalRos, start: StartNode, easy_clip: Clip, other_clip: Clip, tail_s: float) -> None:
@@ -431,15 +433,8 @@ def test_what_the_robot_says_does_not_pile_up_while_the_node_is_inactive(
     assert microphone.gate.closed_by == 'robot speaks'
 
 
-def test_the_robot_is_believed_without_audio_and_after_the_clock_was_set_back(
-        ros: LocalRos, start: StartNode, easy_clip: Clip) -> None:
-    node, microphone, texts = start_between(ros, start)
-    ear = node.microphones[0]
-    ear.set_robot_speaks(True, time.time_ns() + 3600 * 10**9)
-    ros.until(lambda: ear.gate.closed_by, 'it holds where no audio comes')
-    ear.set_robot_speaks(False, time.time_ns() + 3600 * 10**9)
-
-    def is_open() -> bool:
-        microphone.publish(AudioData(data=bytes(640)))
-        return not ear.gate.closed_by
-    ros.until(is_open, 'it holds after a while where audio comes')
+def test_the_robot_is_believed_where_no_audio_comes(ros: LocalRos, start: StartNode) -> None:
+    node, _, _ = start_between(ros, start)
+    [microphone] = node.microphones
+    microphone.set_robot_speaks(True, time.time_ns() + 3600 * 10**9)
+    ros.until(lambda: microphone.gate.closed_by, 'it holds')

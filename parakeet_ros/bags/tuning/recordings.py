@@ -81,8 +81,8 @@ class BagRecording:
         self._bag = _BagInMemory(**vars(bag))
         self._bag.read({topic, *filter(None, (
             bag.info_topic(topic), bag.robot_speaking_topic(topic)))})
-        self._origin_ns = self._find_origin()
-        self.references = [each.since(self._origin_ns / NS_PER_S) for each in references]
+        origin_s = self._find_origin() / NS_PER_S
+        self.references = [each.since(origin_s) for each in references]
         self.complaints: Sequence[str] = ()
 
     def score(self, config: SegmenterConfig, engine: Engine) -> Score:
@@ -96,16 +96,15 @@ class BagRecording:
         said = []
         for heard in listener.hear():
             first, last = heard.result.parts[0], heard.result.parts[-1]
-            end_s = self._seconds(last.speech_end_ns)
-            said.append(Said(heard.text, self._seconds(first.speech_start_ns), end_s,
+            begins_s = listener.begins_s(heard)
+            start_s, end_s = (begins_s + (stamp_ns - heard.start_ns) / NS_PER_S
+                              for stamp_ns in (first.speech_start_ns, last.speech_end_ns))
+            said.append(Said(heard.text, start_s, end_s,
                              end_s + _wait_s(last.utterance.end_reason, config)))
         self.complaints = listener.complaints
         if listener.statistics is None:
             raise no_audio(self._bag, self._topic, self.complaints)
         return score(said, self.references, listener.statistics.seconds)
-
-    def _seconds(self, stamp_ns: int) -> float:
-        return (stamp_ns - self._origin_ns) / NS_PER_S
 
     def _find_origin(self) -> int:
         """Return the beginning of the bag on the clock that stamps the audio."""
