@@ -65,7 +65,14 @@ def is_bag(folder: Path) -> bool:
     if len({name for name, _ in parts}) != 1:
         return False
     is_like_folder = parts[0][0] == (folder.absolute().name, files[0].suffix)
-    return is_like_folder or len(files) > 1 and '0' in (number for _, number in parts)
+    return is_like_folder or _follow_one_another([number for _, number in parts])
+
+
+def _follow_one_another(numbers: Sequence[str | None]) -> bool:
+    """Tell whether files are parts of one: the first is there, or none between two others lacks."""
+    found = sorted(int(number) for number in numbers if number is not None)
+    return len(numbers) > 1 and bool(found) and (
+        found[0] == 0 or found == list(range(found[0], found[0] + len(numbers))))
 
 
 def _bags_below(top: Path) -> Iterator[Path]:

@@ -277,11 +277,13 @@ def test_bags_are_found_in_folders_once_and_our_own_are_not(archive, tmp_path):
     (work / 'one_speech').mkdir()
     shutil.copy(storage_files(work / 'one')[0], work / 'one_speech')
     (work / 'lost').mkdir()
+    (work / 'first_lost').mkdir()
     for number in range(3):
         (work / 'lost' / f'lost_{number}.db3').write_text('part of one without metadata')
+        (work / 'first_lost' / f'talk_{number + 8}.db3').write_text('part of one')
     found = find_bags([str(work), str(work / 'one')])
     assert [str(path.relative_to(work)) for path in found] == [
-        'bad.mcap', 'day/two', 'lost', 'one']
+        'bad.mcap', 'day/two', 'first_lost', 'lost', 'one']
     assert find_bags([str(work / '*_speech')]) == [work / 'one_speech'], 'if it is asked for'
 
 
