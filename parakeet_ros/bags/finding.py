@@ -69,7 +69,7 @@ def is_bag(folder: Path) -> bool:
 
 
 def _follow_one_another(numbers: Sequence[str | None]) -> bool:
-    """Tell whether files are parts of one: the first is there, or none between two others lacks."""
+    """Tell whether files are parts of one: the first is there, or the others are without a gap."""
     found = sorted(int(number) for number in numbers if number is not None)
     return len(numbers) > 1 and bool(found) and (
         found[0] == 0 or found == list(range(found[0], found[0] + len(numbers))))
