@@ -34,7 +34,7 @@ class DataOptions:
     batch_s: float = 20.0  # audio per step and process
     joined_share: float = 0.12  # of the batches are made of two or three clips with pauses
     weights: dict[str, float] = field(default_factory=dict)  # by engine or kind; 1 where absent
-    n_views: int = 1  # of each clip in a batch, see `Augmenter`
+    n_views: int = 1  # or 2, of each clip in a batch: see `Augmenter`
     seed: int = 1
 
 

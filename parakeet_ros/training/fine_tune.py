@@ -7,7 +7,7 @@ where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 import hashlib
 import json
@@ -18,10 +18,9 @@ import shutil
 
 import numpy as np
 from parakeet_ros.engine import load_model
+from parakeet_ros.engine.checkpoint import nemo_fingerprint
 from parakeet_ros.engine.device import resolve_device
 from parakeet_ros.engine.loading import read_model
-import torch
-from torch import Tensor
 
 from .augment import Augmenter, AugmentOptions
 from .backgrounds import make_backgrounds
@@ -87,12 +86,13 @@ def run(job: Job, say: Callable[[str], None]) -> Result:
     :raises VoiceError: there are no voices; the message says what to install.
     """
     grammar = load_grammar(job.grammar)
-    start = read_start(read_model(job.source).path)
+    model = read_model(job.source).path
+    start = read_start(model)
     _check_letters(grammar, start, job)
     network = start.network().to(resolve_device(job.device))
     engines = open_engines(list(job.engines) or None)
     job.folder.mkdir(parents=True, exist_ok=True)
-    _check_folder(job, start)
+    _check_folder(job, start, nemo_fingerprint(model))
     held_out = hold_out(grammar, job.seed)
     if not held_out.withheld:
         say('few or short sentences: none is kept out of training, measured are new recordings')
@@ -122,28 +122,19 @@ def _check_letters(grammar: Grammar, start: Start, job: Job) -> None:
                          'use other letters, or start from another model')
 
 
-def _check_folder(job: Job, start: Start) -> None:
+def _check_folder(job: Job, start: Start, fingerprint: bytes | None) -> None:
     """Refuse to go on with what was made for another job."""
     config = json.dumps(start.raw_config, default=str)
     asked = {
         'grammar': hashlib.sha256(job.grammar.read_bytes()).hexdigest(),
         'source': job.source, 'config': hashlib.sha256(config.encode()).hexdigest(),
-        'weights': _digest(start.state), 'general': job.general}
+        'weights': fingerprint.hex() if fingerprint else None, 'general': job.general}
     record = job.folder / 'job.json'
     if not record.exists():
         record.write_text(json.dumps(asked))
     elif asked != {**asked, **json.loads(record.read_text())}:  # before 2026-11-30 without weights
         raise ValueError(f'{job.folder} was made for another grammar, model or --no-general; '
                          'remove it to begin anew, or give another --output')
-
-
-def _digest(state: Mapping[str, Tensor]) -> str:
-    """Return what names weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(state.items()):
-        digest.update(name.encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _record(
